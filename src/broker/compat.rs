@@ -141,6 +141,8 @@ impl fmt::Display for Compat {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may")]
+
     use super::Compat;
 
     #[test]

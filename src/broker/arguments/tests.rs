@@ -1,5 +1,7 @@
 //! Against what RabbitMQ 4.3.6 answered. The files hold one answer a line; `\n`, `\t` and `\\` are escaped.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use leveret_protocol::field::EncodedTable;
 use leveret_protocol::{FieldTable, FieldValue};
 
@@ -11,7 +13,9 @@ const Q: QueueReference<'_> = QueueReference {
     name: "q",
 };
 
-mod cases;
+mod declares;
+mod redeclares;
+mod streams_and_consumers;
 
 /// The value that a label such as `I:10` or `A:[1,x]` stands for; `none` is no value.
 fn value(label: &str) -> Option<FieldValue> {
@@ -113,6 +117,40 @@ fn declared(arguments: &FieldTable) -> Result<QueueSettings, ArgumentError> {
     declare(&received(arguments), QueueType::Classic, Compat::V4_3)
 }
 
+fn flags(arguments: &FieldTable, flags: &str) -> String {
+    answer(declare(
+        &with_flags(arguments, flags),
+        QueueType::Classic,
+        Compat::V4_3,
+    ))
+}
+
+/// `flags` holds d for durable, x for exclusive, a for auto-delete, g for server-named.
+fn with_flags<'a>(arguments: &'a FieldTable, flags: &str) -> ReceivedDeclare<'a> {
+    ReceivedDeclare {
+        server_named: flags.contains('g'),
+        durable: flags.contains('d'),
+        exclusive: flags.contains('x'),
+        auto_delete: flags.contains('a'),
+        ..received(arguments)
+    }
+}
+
+/// Declares with the first flags and entries, then redeclares with the second.
+fn again(first: (&str, &FieldTable), second: (&str, &FieldTable)) -> String {
+    let first = with_flags(first.1, first.0);
+    let current = declare(&first, QueueType::Classic, Compat::V4_3).unwrap();
+    answer(redeclare(
+        &current,
+        &with_flags(second.1, second.0),
+        QueueType::Classic,
+    ))
+}
+
+fn one(argument: &str, value: impl Into<FieldValue>) -> FieldTable {
+    table(&[(argument, value.into())])
+}
+
 fn of_type(queue_type: &str, entries: &[(&str, FieldValue)]) -> FieldTable {
     let mut arguments = FieldTable::default();
     if queue_type != "classic" {
@@ -146,8 +184,8 @@ fn q_06_of_two_bad_arguments_one_is_complained_of() {
         (argument, value(label).unwrap())
     };
     for (column, queue_type) in [(1, "classic"), (2, "quorum"), (3, "stream")] {
-        for first in 0..lines.len() {
-            for (second, expected) in lines[first][column].chars().enumerate() {
+        for (first, line) in lines.iter().enumerate() {
+            for (second, expected) in line[column].chars().enumerate() {
                 if expected == '-' {
                     continue;
                 }
