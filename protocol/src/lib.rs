@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod assembler;
 pub mod field;
 pub mod frame;
 pub mod method;
@@ -11,6 +12,7 @@ pub mod reply_code;
 pub mod table;
 mod wire;
 
+pub use assembler::{Assembler, AssemblerError, Content, State, Step, whole_publish};
 pub use field::{EncodedTable, FieldTable, FieldValue};
 pub use frame::{Frame, FrameError};
 pub use method::{Method, MethodError, MethodId};
