@@ -1,0 +1,11 @@
+//! The codec at its public API: bytes in, values out, and back.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod assembler;
+mod frame;
+mod fuzz;
+mod generate;
+mod method;
+mod properties;
+mod table;
