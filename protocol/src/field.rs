@@ -40,7 +40,7 @@ pub enum FieldValue {
     /// `F`
     Table(FieldTable),
     /// `A`
-    Array(Vec<FieldValue>),
+    Array(Vec<Self>),
     /// `x`: bytes that are not text.
     Bytes(Vec<u8>),
     /// `V`: no value.

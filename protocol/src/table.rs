@@ -72,10 +72,6 @@ impl<'a> Table<'a> {
     }
 
     /// An owned copy.
-    #[expect(
-        clippy::wrong_self_convention,
-        reason = "the counterpart of an owned type, as for slices"
-    )]
     pub fn to_owned(&self) -> FieldTable {
         self.iter()
             .map(|(name, value)| (name.to_vec(), value.to_owned()))
@@ -182,10 +178,6 @@ pub enum Value<'a> {
 
 impl Value<'_> {
     /// An owned copy.
-    #[expect(
-        clippy::wrong_self_convention,
-        reason = "the counterpart of an owned type, as for slices"
-    )]
     pub fn to_owned(&self) -> FieldValue {
         match *self {
             Self::LongString(bytes) => FieldValue::LongString(bytes.to_vec()),
