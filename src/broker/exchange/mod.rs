@@ -1,6 +1,6 @@
 //! Exchange types: which of an exchange's bindings a message matches.
 //!
-//! Each type is one file with the same few methods, behind one arm of [`Bindings`]. A type sees binding keys, arguments
+//! Each type is one file with the same few methods, behind one arm of `Bindings`. A type sees binding keys, arguments
 //! and destinations; names, existence, identity of bindings and the graph of exchanges are the
 //! [topology](super::topology)'s.
 

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - A binding is in three lists, and leaves them together: that of its source, that of its destination, and its
-//!   source's [`Bindings`]. Its positions are kept with it, so it leaves each in constant time.
+//!   source's `Bindings`. Its positions are kept with it, so it leaves each in constant time.
 //! - Every destination and every source of a binding exists.
 //! - The default exchange has no bindings: it routes by the names of the queues.
 

@@ -211,7 +211,7 @@ fn x_12_keys_may_be_any_bytes() {
 }
 
 #[test]
-fn x_12_many_words_and_two_hashes_are_walked_in_linear_time() {
+fn x_12_many_words_and_two_hashes() {
     let mut place = place();
     let words = ["a"; 126].join(".");
     place.bind("q", "amq.topic", "#.a.a.a.#.b").unwrap();
