@@ -11,10 +11,7 @@ pub(crate) struct Slab<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { entries: Vec::new(), free: Vec::new() }
     }
 
     /// Stores `value` and gives its number.
@@ -48,9 +45,7 @@ impl<T> Slab<T> {
 
     /// The values in order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..)
-            .zip(&self.entries)
-            .filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
+        (0..).zip(&self.entries).filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
     }
 
     /// Whether no number is in use.
@@ -69,17 +64,13 @@ impl<T> Index<u32> for Slab<T> {
 
     #[inline]
     fn index(&self, key: u32) -> &T {
-        self.entries[key as usize]
-            .as_ref()
-            .expect("a number in use")
+        self.entries[key as usize].as_ref().expect("a number in use")
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
     #[inline]
     fn index_mut(&mut self, key: u32) -> &mut T {
-        self.entries[key as usize]
-            .as_mut()
-            .expect("a number in use")
+        self.entries[key as usize].as_mut().expect("a number in use")
     }
 }

@@ -17,10 +17,7 @@ impl Direct {
             Some(targets) => targets,
             None => self.keys.entry(key.into()).or_default(),
         };
-        Place {
-            node: 0,
-            slot: targets.push(target),
-        }
+        Place { node: 0, slot: targets.push(target) }
     }
 
     pub(crate) fn unbind(&mut self, key: &[u8], place: Place) -> Option<BindingId> {

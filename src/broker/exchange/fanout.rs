@@ -9,10 +9,7 @@ pub(crate) struct Fanout {
 
 impl Fanout {
     pub(crate) fn bind(&mut self, target: Target) -> Place {
-        Place {
-            node: 0,
-            slot: self.targets.push(target),
-        }
+        Place { node: 0, slot: self.targets.push(target) }
     }
 
     pub(crate) fn unbind(&mut self, place: Place) -> Option<BindingId> {

@@ -97,16 +97,9 @@ impl Headers {
             self.conditions[condition].uses += 1;
             conditions.push((condition, NONE));
         }
-        let rule = self.rules.insert(Rule {
-            target,
-            mode: wanted.mode,
-            conditions,
-        });
+        let rule = self.rules.insert(Rule { target, mode: wanted.mode, conditions });
         self.list(rule);
-        Place {
-            node: rule,
-            slot: 0,
-        }
+        Place { node: rule, slot: 0 }
     }
 
     pub(crate) fn unbind(&mut self, arguments: Table<'_>, place: Place) -> Option<BindingId> {
@@ -126,12 +119,7 @@ impl Headers {
         None
     }
 
-    pub(crate) fn matches(
-        &self,
-        headers: Table<'_>,
-        scratch: &mut HeadersScratch,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(crate) fn matches(&self, headers: Table<'_>, scratch: &mut HeadersScratch, sink: &mut Sink<'_>) {
         sink.extend(&self.always);
         if self.conditions.is_empty() {
             return;
@@ -159,12 +147,7 @@ impl Headers {
 
     /// Finds the conditions that a message meets. Of headers with the same name the last counts.
     fn meet(&self, headers: Table<'_>, scratch: &mut HeadersScratch) {
-        let HeadersScratch {
-            key,
-            position,
-            found,
-            met,
-        } = scratch;
+        let HeadersScratch { key, position, found, met } = scratch;
         found.clear();
         met.clear();
         for (name, value) in headers {
@@ -190,24 +173,14 @@ impl Headers {
                 }
             }
         }
-        met.extend(
-            found
-                .iter()
-                .flat_map(|(_, ids)| *ids)
-                .filter(|id| *id != NONE),
-        );
+        met.extend(found.iter().flat_map(|(_, ids)| *ids).filter(|id| *id != NONE));
         met.sort_unstable();
     }
 
     /// Enters a new rule in the lists of its conditions.
     fn list(&mut self, rule: u32) {
-        let Rule {
-            mode, conditions, ..
-        } = &mut self.rules[rule];
-        let rarest = conditions
-            .iter()
-            .map(|(id, _)| *id)
-            .min_by_key(|id| self.conditions[*id].rules.len());
+        let Rule { mode, conditions, .. } = &mut self.rules[rule];
+        let rarest = conditions.iter().map(|(id, _)| *id).min_by_key(|id| self.conditions[*id].rules.len());
         for (id, slot) in conditions {
             if *mode == Mode::Any || Some(*id) == rarest {
                 let rules = &mut self.conditions[*id].rules;
@@ -232,9 +205,10 @@ impl Headers {
 
     fn condition_or_new(&mut self, name: &[u8], value: &[u8]) -> u32 {
         if !self.names.contains_key(name) {
-            let id = self.free_names.pop().unwrap_or_else(|| {
-                u32::try_from(self.names.len()).expect("memory ends before the numbers do")
-            });
+            let id = self
+                .free_names
+                .pop()
+                .unwrap_or_else(|| u32::try_from(self.names.len()).expect("memory ends before the numbers do"));
             self.names.insert(name.into(), Name { id, conditions: 0 });
         }
         let Some(known) = self.names.get_mut(name) else {

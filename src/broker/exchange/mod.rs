@@ -36,12 +36,7 @@ pub enum ExchangeType {
 }
 
 /// Types that RabbitMQ has and this broker does not: it refuses them as invalid instead of unknown.
-const TYPES_OF_RABBITMQ: [&str; 4] = [
-    "x-consistent-hash",
-    "x-local-random",
-    "x-modulus-hash",
-    "x-random",
-];
+const TYPES_OF_RABBITMQ: [&str; 4] = ["x-consistent-hash", "x-local-random", "x-modulus-hash", "x-random"];
 
 impl ExchangeType {
     /// The type of that name; letters count in their case.
@@ -54,9 +49,7 @@ impl ExchangeType {
             "fanout" => Ok(Self::Fanout),
             "topic" => Ok(Self::Topic),
             "headers" => Ok(Self::Headers),
-            _ if name.is_empty() || TYPES_OF_RABBITMQ.contains(&name) => {
-                Err(TopologyError::InvalidType(name.into()))
-            }
+            _ if name.is_empty() || TYPES_OF_RABBITMQ.contains(&name) => Err(TopologyError::InvalidType(name.into())),
             _ => Err(TopologyError::UnknownType(name.into())),
         }
     }
@@ -171,12 +164,7 @@ impl Bindings {
     }
 
     /// Removes the binding at `place`. Some other binding may take its place: that one is given.
-    pub(crate) fn unbind(
-        &mut self,
-        key: &[u8],
-        arguments: Table<'_>,
-        place: Place,
-    ) -> Option<BindingId> {
+    pub(crate) fn unbind(&mut self, key: &[u8], arguments: Table<'_>, place: Place) -> Option<BindingId> {
         match self {
             Self::Direct(direct) => direct.unbind(key, place),
             Self::Fanout(fanout) => fanout.unbind(place),
@@ -187,12 +175,7 @@ impl Bindings {
 
     /// Gives the destinations of all bindings that match.
     #[inline]
-    pub(crate) fn matches(
-        &self,
-        subject: &Subject<'_>,
-        scratch: &mut MatchScratch,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(crate) fn matches(&self, subject: &Subject<'_>, scratch: &mut MatchScratch, sink: &mut Sink<'_>) {
         match self {
             Self::Direct(direct) => direct.matches(subject.keys, sink),
             Self::Fanout(fanout) => fanout.matches(sink),

@@ -52,14 +52,7 @@ struct Node {
 
 impl Node {
     fn new(parent: u32, below_hash: bool) -> Self {
-        Self {
-            parent,
-            children: 0,
-            star: NONE,
-            hash: NONE,
-            below_hash,
-            targets: Targets::default(),
-        }
+        Self { parent, children: 0, star: NONE, hash: NONE, below_hash, targets: Targets::default() }
     }
 
     fn is_needless(&self) -> bool {
@@ -82,12 +75,7 @@ impl Topic {
     pub(crate) fn new() -> Self {
         let mut nodes = Slab::new();
         nodes.insert(Node::new(NONE, false));
-        Self {
-            words: HashMap::default(),
-            free_words: Vec::new(),
-            nodes,
-            children: HashMap::default(),
-        }
+        Self { words: HashMap::default(), free_words: Vec::new(), nodes, children: HashMap::default() }
     }
 
     pub(crate) fn check(key: &[u8]) -> Result<(), TopologyError> {
@@ -101,10 +89,7 @@ impl Topic {
 
     pub(crate) fn bind(&mut self, key: &[u8], target: Target) -> Place {
         let node = words(key).fold(ROOT, |node, word| self.child_or_new(node, word));
-        Place {
-            node,
-            slot: self.nodes[node].targets.push(target),
-        }
+        Place { node, slot: self.nodes[node].targets.push(target) }
     }
 
     pub(crate) fn unbind(&mut self, key: &[u8], place: Place) -> Option<BindingId> {
@@ -114,12 +99,7 @@ impl Topic {
     }
 
     #[inline]
-    pub(crate) fn matches(
-        &self,
-        keys: &RoutingKeys<'_>,
-        scratch: &mut TopicScratch,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(crate) fn matches(&self, keys: &RoutingKeys<'_>, scratch: &mut TopicScratch, sink: &mut Sink<'_>) {
         for key in keys.iter() {
             self.matches_key(key, scratch, sink);
         }
@@ -127,10 +107,7 @@ impl Topic {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.nodes.len() == 1
-            && self.nodes[ROOT].is_needless()
-            && self.words.is_empty()
-            && self.children.is_empty()
+        self.nodes.len() == 1 && self.nodes[ROOT].is_needless() && self.words.is_empty() && self.children.is_empty()
     }
 
     fn matches_key(&self, key: &[u8], scratch: &mut TopicScratch, sink: &mut Sink<'_>) {
@@ -154,12 +131,7 @@ impl Topic {
 
     /// Moves the set on by one word.
     fn step(&self, word: &[u8], scratch: &mut TopicScratch) {
-        let TopicScratch {
-            active,
-            next,
-            hashes,
-            seen,
-        } = scratch;
+        let TopicScratch { active, next, hashes, seen } = scratch;
         let word = self.words.get(word).map(|word| word.id);
         next.clear();
         let mut enter = |child: u32, hashes: &mut Vec<u32>| {
@@ -229,9 +201,10 @@ impl Topic {
             }
             known.edges += 1;
         } else {
-            let id = self.free_words.pop().unwrap_or_else(|| {
-                u32::try_from(self.words.len()).expect("memory ends before the numbers do")
-            });
+            let id = self
+                .free_words
+                .pop()
+                .unwrap_or_else(|| u32::try_from(self.words.len()).expect("memory ends before the numbers do"));
             self.words.insert(word.into(), Word { id, edges: 1 });
         }
         let id = self.words[word].id;

@@ -74,8 +74,7 @@ impl Topology {
         key: &str,
         arguments: Table<'_>,
     ) -> Result<(), TopologyError> {
-        self.checked_bind_queue(queue_name, queue, source, key, arguments)
-            .map(|_| ())
+        self.checked_bind_queue(queue_name, queue, source, key, arguments).map(|_| ())
     }
 
     /// Whether a queue has exactly this binding (M-10).
@@ -84,21 +83,16 @@ impl Topology {
             return false;
         };
         let destination = Destination::Queue(queue);
-        self.find_binding(&identity(source, destination, key.as_bytes(), arguments))
-            .is_some()
+        self.find_binding(&identity(source, destination, key.as_bytes(), arguments)).is_some()
     }
 
     pub(super) fn existing(&self, name: &str) -> Result<ExchangeId, TopologyError> {
-        self.exchange_id(name.as_bytes())
-            .ok_or_else(|| TopologyError::NoExchange(self.exchange_ref(name.as_bytes())))
+        self.exchange_id(name.as_bytes()).ok_or_else(|| TopologyError::NoExchange(self.exchange_ref(name.as_bytes())))
     }
 
     pub(super) fn find_binding(&self, wanted: &Identity<'_>) -> Option<BindingId> {
         let same_hash = self.identities.get(&self.identity_hash(wanted))?;
-        same_hash
-            .iter()
-            .copied()
-            .find(|id| is_same(&self.bindings[id.0], wanted))
+        same_hash.iter().copied().find(|id| is_same(&self.bindings[id.0], wanted))
     }
 
     fn checked_bind_queue(
@@ -125,19 +119,11 @@ impl Topology {
     fn insert_binding(&mut self, wanted: Identity<'_>) -> bool {
         let hash = self.identity_hash(&wanted);
         let same_hash = self.identities.entry(hash).or_default();
-        if same_hash
-            .iter()
-            .any(|id| is_same(&self.bindings[id.0], &wanted))
-        {
+        if same_hash.iter().any(|id| is_same(&self.bindings[id.0], &wanted)) {
             return false;
         }
         self.generation += 1;
-        let Identity {
-            source,
-            destination,
-            key,
-            arguments,
-        } = wanted;
+        let Identity { source, destination, key, arguments } = wanted;
         let id = BindingId(self.bindings.insert(Binding {
             source,
             destination,
@@ -158,10 +144,7 @@ impl Topology {
         let binding = &mut self.bindings[id.0];
         let source = &mut self.exchanges[binding.source.0];
         let arguments = Table::parse(&binding.arguments).unwrap_or_default();
-        let target = Target {
-            destination: binding.destination,
-            binding: id,
-        };
+        let target = Target { destination: binding.destination, binding: id };
         binding.place = source.bindings.bind(&binding.key, arguments, target);
         binding.outgoing_slot = source.outgoing.len();
         source.outgoing.push(id);
@@ -192,12 +175,7 @@ pub(super) fn identity<'a>(
     key: &'a [u8],
     arguments: Table<'_>,
 ) -> Identity<'a> {
-    Identity {
-        source,
-        destination,
-        key,
-        arguments: sorted(arguments),
-    }
+    Identity { source, destination, key, arguments: sorted(arguments) }
 }
 
 fn is_same(binding: &Binding, wanted: &Identity<'_>) -> bool {
@@ -214,8 +192,6 @@ fn sorted(arguments: Table<'_>) -> Vec<u8> {
     }
     let mut entries = arguments.iter().collect::<Vec<_>>();
     entries.sort_by_key(|(name, _)| *name);
-    let entries = entries
-        .into_iter()
-        .map(|(name, value)| (name, value.to_owned()));
+    let entries = entries.into_iter().map(|(name, value)| (name, value.to_owned()));
     entries.collect::<FieldTable>().encode()
 }

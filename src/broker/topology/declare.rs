@@ -37,9 +37,7 @@ impl Topology {
         let found = self.exchange_id(declare.name.as_bytes());
         match (exchange_type, found) {
             (None, Some(_)) => Ok(false),
-            (None, None) => Err(TopologyError::NoExchange(
-                self.exchange_ref(declare.name.as_bytes()),
-            )),
+            (None, None) => Err(TopologyError::NoExchange(self.exchange_ref(declare.name.as_bytes()))),
             (Some(exchange_type), Some(id)) => {
                 self.check_equivalent(id, exchange_type, declare)?;
                 Ok(false)
@@ -61,15 +59,8 @@ impl Topology {
     ///
     /// # Errors
     /// An unknown type, or the default exchange.
-    pub fn check_declare(
-        &self,
-        declare: &Declare<'_>,
-    ) -> Result<Option<ExchangeType>, TopologyError> {
-        let exchange_type = if declare.passive {
-            None
-        } else {
-            Some(ExchangeType::parse(declare.exchange_type)?)
-        };
+    pub fn check_declare(&self, declare: &Declare<'_>) -> Result<Option<ExchangeType>, TopologyError> {
+        let exchange_type = if declare.passive { None } else { Some(ExchangeType::parse(declare.exchange_type)?) };
         if declare.name.is_empty() {
             return Err(TopologyError::DefaultExchange);
         }
@@ -151,20 +142,12 @@ fn alternate(arguments: &FieldTable) -> Option<Box<[u8]>> {
 /// Names with a dash are quoted twice.
 fn quoted_type(exchange_type: ExchangeType) -> String {
     let name = exchange_type.as_str();
-    if name.contains('-') {
-        format!("''{name}''")
-    } else {
-        format!("'{name}'")
-    }
+    if name.contains('-') { format!("''{name}''") } else { format!("'{name}'") }
 }
 
 /// Phrases for the alternate asked for and the current one, if they differ.
-fn alternate_difference(
-    current: Option<&[u8]>,
-    asked: Option<Value<'_>>,
-) -> Option<(String, String)> {
-    let with_type =
-        |value: &Value<'_>| format!("the value '{}' of type '{}'", text(value), type_name(value));
+fn alternate_difference(current: Option<&[u8]>, asked: Option<Value<'_>>) -> Option<(String, String)> {
+    let with_type = |value: &Value<'_>| format!("the value '{}' of type '{}'", text(value), type_name(value));
     match (current, asked) {
         (None, None) => None,
         (None, Some(asked)) => Some((with_type(&asked), "none".to_owned())),

@@ -67,9 +67,7 @@ pub enum TopologyError {
     InvalidType(Box<str>),
 
     /// 406: the exchange is there and was declared otherwise.
-    #[error(
-        "inequivalent arg '{argument}' for {exchange}: received {received} but current is {current}"
-    )]
+    #[error("inequivalent arg '{argument}' for {exchange}: received {received} but current is {current}")]
     Inequivalent {
         /// The first difference.
         argument: &'static str,
@@ -120,17 +118,11 @@ pub enum TopologyError {
 impl Topology {
     /// How explanations name an exchange; any bytes, as publishers may name any.
     pub fn exchange_ref(&self, name: &[u8]) -> ExchangeRef {
-        ExchangeRef {
-            name: String::from_utf8_lossy(name).into(),
-            vhost: self.vhost.clone(),
-        }
+        ExchangeRef { name: String::from_utf8_lossy(name).into(), vhost: self.vhost.clone() }
     }
 
     /// How explanations name a queue.
     pub fn queue_ref(&self, name: &str) -> QueueRef {
-        QueueRef {
-            name: name.into(),
-            vhost: self.vhost.clone(),
-        }
+        QueueRef { name: name.into(), vhost: self.vhost.clone() }
     }
 }

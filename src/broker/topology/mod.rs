@@ -153,13 +153,7 @@ impl Topology {
     pub fn add_queue(&mut self, name: &str, queue: QueueKey) {
         self.generation += 1;
         let by_name = self.queue_names.insert(name.as_bytes().into(), queue);
-        let by_key = self.queues.insert(
-            queue,
-            Queue {
-                name: name.into(),
-                incoming: Vec::new(),
-            },
-        );
+        let by_key = self.queues.insert(queue, Queue { name: name.into(), incoming: Vec::new() });
         debug_assert!(by_name.is_none() && by_key.is_none(), "a queue added twice");
     }
 
@@ -167,11 +161,7 @@ impl Topology {
         self.insert_exchange(ExchangeDefinition {
             name: name.into(),
             exchange_type,
-            flags: ExchangeFlags {
-                durable: true,
-                auto_delete: false,
-                internal,
-            },
+            flags: ExchangeFlags { durable: true, auto_delete: false, internal },
             arguments: FieldTable::new(),
         });
     }
@@ -183,9 +173,7 @@ impl Topology {
             && self.identities.is_empty()
             && self.queues.values().all(|queue| queue.incoming.is_empty())
             && self.exchanges.iter().all(|(_, exchange)| {
-                exchange.bindings.is_empty()
-                    && exchange.outgoing.is_empty()
-                    && exchange.incoming.is_empty()
+                exchange.bindings.is_empty() && exchange.outgoing.is_empty() && exchange.incoming.is_empty()
             })
     }
 

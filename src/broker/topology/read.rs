@@ -36,17 +36,13 @@ impl Topology {
 
     /// All exchanges, predeclared ones included.
     pub fn exchanges(&self) -> impl Iterator<Item = &ExchangeDefinition> {
-        self.exchanges
-            .iter()
-            .map(|(_, exchange)| &exchange.definition)
+        self.exchanges.iter().map(|(_, exchange)| &exchange.definition)
     }
 
     /// All bindings that were made. The implicit ones to the default exchange are not among them: a queue has one, with its
     /// name as the key.
     pub fn bindings(&self) -> impl Iterator<Item = BindingEntry<'_>> {
-        self.bindings
-            .iter()
-            .filter_map(|(id, _)| self.entry(BindingId(id)))
+        self.bindings.iter().filter_map(|(id, _)| self.entry(BindingId(id)))
     }
 
     /// The bindings of which the exchange is the source.
@@ -65,10 +61,7 @@ impl Topology {
 
     /// The bindings of which the queue is the destination.
     pub fn bindings_to_queue(&self, queue: QueueKey) -> impl Iterator<Item = BindingEntry<'_>> {
-        let ids = self
-            .queues
-            .get(&queue)
-            .map_or(&[][..], |queue| &queue.incoming);
+        let ids = self.queues.get(&queue).map_or(&[][..], |queue| &queue.incoming);
         ids.iter().filter_map(|id| self.entry(*id))
     }
 

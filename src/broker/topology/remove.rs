@@ -20,11 +20,7 @@ impl Topology {
     ///
     /// # Errors
     /// The default exchange, a name with the reserved prefix, or `if_unused` and it is the source of a binding.
-    pub fn delete_exchange(
-        &mut self,
-        name: &str,
-        if_unused: bool,
-    ) -> Result<Removed, TopologyError> {
+    pub fn delete_exchange(&mut self, name: &str, if_unused: bool) -> Result<Removed, TopologyError> {
         if name.is_empty() {
             return Err(TopologyError::DefaultExchange);
         }

@@ -22,10 +22,18 @@ pub struct Routed {
 /// keep one for a thread or a connection rather than for a channel. Holds for any topology.
 #[derive(Debug, Default)]
 pub struct RouteScratch {
+    queue_keys: Vec<QueueKey>,
     waiting: Vec<ExchangeId>,
     visited: Marks,
     queues: Marks,
     matching: MatchScratch,
+}
+
+impl RouteScratch {
+    /// A list for the caller's own use: what it takes and puts back is allocated once.
+    pub(in crate::broker) fn queue_keys(&mut self) -> &mut Vec<QueueKey> {
+        &mut self.queue_keys
+    }
 }
 
 /// Up to so many queues, duplicates are found by looking at all.
@@ -47,19 +55,14 @@ impl Topology {
         out: &mut Vec<QueueKey>,
     ) -> Result<Routed, NoSuchExchange> {
         out.clear();
-        let mut routed = Routed {
-            depends_on_headers: false,
-        };
+        let mut routed = Routed { depends_on_headers: false };
         if exchange.is_empty() {
             out.extend(keys.iter().filter_map(|key| self.queue_names.get(key)));
             remove_duplicates(out, &mut scratch.queues);
             return Ok(routed);
         }
         let first = self.exchange_id(exchange).ok_or(NoSuchExchange)?;
-        let subject = Subject {
-            keys,
-            headers: headers.unwrap_or(Table::EMPTY),
-        };
+        let subject = Subject { keys, headers: headers.unwrap_or(Table::EMPTY) };
         scratch.waiting.clear();
         scratch.visited.clear();
         let mut next = Some(first);
@@ -83,14 +86,8 @@ impl Topology {
         routed: &mut Routed,
     ) {
         let exchange = &self.exchanges[id.0];
-        let mut sink = Sink {
-            queues: out,
-            exchanges: &mut scratch.waiting,
-            matched: false,
-        };
-        exchange
-            .bindings
-            .matches(subject, &mut scratch.matching, &mut sink);
+        let mut sink = Sink { queues: out, exchanges: &mut scratch.waiting, matched: false };
+        exchange.bindings.matches(subject, &mut scratch.matching, &mut sink);
         routed.depends_on_headers |= matches!(exchange.bindings, Bindings::Headers(_));
         // The default exchange as an alternate leads nowhere: it has no bindings.
         if !sink.matched

@@ -37,13 +37,8 @@ impl Mode {
             Some(Value::LongString(b"any")) => Ok((Self::Any, false)),
             Some(Value::LongString(b"all-with-x")) => Ok((Self::All, true)),
             Some(Value::LongString(b"any-with-x")) => Ok((Self::Any, true)),
-            Some(value @ Value::LongString(_)) => {
-                Err(TopologyError::HeadersMatchValue(term(&value)))
-            }
-            Some(value) => Err(TopologyError::HeadersMatchType {
-                type_name: type_name(&value),
-                value: term(&value),
-            }),
+            Some(value @ Value::LongString(_)) => Err(TopologyError::HeadersMatchValue(term(&value))),
+            Some(value) => Err(TopologyError::HeadersMatchType { type_name: type_name(&value), value: term(&value) }),
         }
     }
 }

@@ -1,20 +1,13 @@
 use super::*;
 
 fn flags(durable: bool, auto_delete: bool, internal: bool) -> ExchangeFlags {
-    ExchangeFlags {
-        durable,
-        auto_delete,
-        internal,
-    }
+    ExchangeFlags { durable, auto_delete, internal }
 }
 
 #[test]
 fn x_01_predeclared_exchanges() {
     let topology = Topology::new("/");
-    let all = topology
-        .exchanges()
-        .map(|x| (&*x.name, x.exchange_type.as_str(), x.flags))
-        .collect::<Vec<_>>();
+    let all = topology.exchanges().map(|x| (&*x.name, x.exchange_type.as_str(), x.flags)).collect::<Vec<_>>();
     let plain = flags(true, false, false);
     assert_eq!(
         all,
@@ -36,14 +29,8 @@ fn x_02_default_exchange_is_not_declared() {
     let refused = "operation not permitted on the default exchange";
     assert_eq!(refusal(place.declare("", "direct")), refused);
     assert_eq!(refusal(place.passive("")), refused);
-    assert_eq!(
-        refusal(place.declare("", "no-such-type")),
-        "unknown exchange type 'no-such-type'"
-    );
-    assert_eq!(
-        refusal(place.passive("amq.default")),
-        "no exchange 'amq.default' in vhost '/'"
-    );
+    assert_eq!(refusal(place.declare("", "no-such-type")), "unknown exchange type 'no-such-type'");
+    assert_eq!(refusal(place.passive("amq.default")), "no exchange 'amq.default' in vhost '/'");
 }
 
 #[test]
@@ -74,46 +61,16 @@ fn x_04_equivalence_names_the_first_difference() {
     let mut place = Place::new();
     place.declare("plain", "direct").unwrap();
     let full = flags(true, true, true);
-    place
-        .declare_with("full", "direct", full, Table::EMPTY)
-        .unwrap();
+    place.declare_with("full", "direct", full, Table::EMPTY).unwrap();
     let cases = [
         ("plain", "topic", full, "type", "topic", "direct"),
         ("plain", "direct", full, "durable", "true", "false"),
-        (
-            "plain",
-            "direct",
-            flags(false, true, true),
-            "auto_delete",
-            "true",
-            "false",
-        ),
-        (
-            "plain",
-            "direct",
-            flags(false, false, true),
-            "internal",
-            "true",
-            "false",
-        ),
+        ("plain", "direct", flags(false, true, true), "auto_delete", "true", "false"),
+        ("plain", "direct", flags(false, false, true), "internal", "true", "false"),
         ("full", "headers", PLAIN, "type", "headers", "direct"),
         ("full", "direct", PLAIN, "durable", "false", "true"),
-        (
-            "full",
-            "direct",
-            flags(true, false, true),
-            "auto_delete",
-            "false",
-            "true",
-        ),
-        (
-            "full",
-            "direct",
-            flags(true, true, false),
-            "internal",
-            "false",
-            "true",
-        ),
+        ("full", "direct", flags(true, false, true), "auto_delete", "false", "true"),
+        ("full", "direct", flags(true, true, false), "internal", "false", "true"),
     ];
     for (name, exchange_type, flags, argument, received, current) in cases {
         assert_eq!(
@@ -137,45 +94,17 @@ fn x_04_equivalence_of_the_alternate_exchange() {
     let binary = FieldValue::Bytes(b"a".to_vec());
     let decimal = FieldValue::Decimal { scale: 2, value: 5 };
     let cases: [(&str, FieldValue, &str); 11] = [
-        (
-            "none",
-            "one".into(),
-            "the value 'one' of type 'longstr' but current is none",
-        ),
-        (
-            "none",
-            5i32.into(),
-            "the value '5' of type 'signedint' but current is none",
-        ),
-        (
-            "none",
-            FieldValue::Void,
-            "the value 'undefined' of type 'void' but current is none",
-        ),
-        (
-            "none",
-            binary,
-            "the value 'a' of type 'binary' but current is none",
-        ),
-        (
-            "none",
-            1e22.into(),
-            "the value '1.0e22' of type 'double' but current is none",
-        ),
-        (
-            "none",
-            decimal,
-            "the value '{2,5}' of type 'decimal' but current is none",
-        ),
+        ("none", "one".into(), "the value 'one' of type 'longstr' but current is none"),
+        ("none", 5i32.into(), "the value '5' of type 'signedint' but current is none"),
+        ("none", FieldValue::Void, "the value 'undefined' of type 'void' but current is none"),
+        ("none", binary, "the value 'a' of type 'binary' but current is none"),
+        ("none", 1e22.into(), "the value '1.0e22' of type 'double' but current is none"),
+        ("none", decimal, "the value '{2,5}' of type 'decimal' but current is none"),
         ("one", "two".into(), "'two' but current is 'one'"),
         ("one", 5i32.into(), "'5' but current is 'one'"),
         ("one", true.into(), "'true' but current is 'one'"),
         ("one", FieldValue::Void, "none but current is 'one'"),
-        (
-            "one",
-            nested.into(),
-            "'[{<<\"a\">>,signedint,1}]' but current is 'one'",
-        ),
+        ("one", nested.into(), "'[{<<\"a\">>,signedint,1}]' but current is 'one'"),
     ];
     for (name, value, rest) in cases {
         let arguments = table([("alternate-exchange", value)]);
@@ -204,9 +133,7 @@ fn x_04_other_arguments_are_kept_as_first_declared_and_not_compared() {
     let mut place = Place::new();
     let first = table([("x-any", 1i32.into())]);
     let other = table([("x-any", 2i32.into())]);
-    place
-        .declare_with("x", "direct", PLAIN, first.as_table())
-        .unwrap();
+    place.declare_with("x", "direct", PLAIN, first.as_table()).unwrap();
     let again = place.declare_with("x", "direct", PLAIN, other.as_table());
     assert_eq!(again, Ok(false));
     let kept = &place.topology.exchange(b"x").unwrap().arguments;
@@ -255,9 +182,7 @@ fn x_10_type_of_the_alternate_exchange() {
         let arguments = table([("alternate-exchange", value)]);
         assert_eq!(
             refusal(place.declare_with("x", "direct", PLAIN, arguments.as_table())),
-            format!(
-                "invalid type '{name}' for arg 'alternate-exchange' in exchange 'x' in vhost '/'"
-            )
+            format!("invalid type '{name}' for arg 'alternate-exchange' in exchange 'x' in vhost '/'")
         );
     }
     assert!(!place.exists("x"));

@@ -4,25 +4,15 @@ use super::*;
 fn matches(binding: &EncodedTable, message: &EncodedTable) -> bool {
     let mut place = Place::new();
     place.queue("q");
-    place
-        .bind_with("q", "amq.headers", "", binding.as_table())
-        .unwrap();
+    place.bind_with("q", "amq.headers", "", binding.as_table()).unwrap();
     let keys = RoutingKeys::one(b"");
-    let found = !place
-        .route_with("amq.headers", &keys, message.as_table())
-        .is_empty();
-    assert_eq!(
-        place.unbind_with("q", "amq.headers", "", binding.as_table()),
-        1
-    );
+    let found = !place.route_with("amq.headers", &keys, message.as_table()).is_empty();
+    assert_eq!(place.unbind_with("q", "amq.headers", "", binding.as_table()), 1);
     found
 }
 
 fn value_matches(binding: &FieldValue, message: &FieldValue) -> bool {
-    matches(
-        &table([("h", binding.clone())]),
-        &table([("h", message.clone())]),
-    )
+    matches(&table([("h", binding.clone())]), &table([("h", message.clone())]))
 }
 
 fn int(n: i32) -> FieldValue {
@@ -37,10 +27,7 @@ fn x_13_modes() {
     assert!(!matches(&ab(), &a()) && matches(&ab(), &ab()));
     assert!(!matches(&with("all"), &a()) && matches(&with("all"), &ab()));
     assert!(matches(&with("any"), &a()));
-    assert!(!matches(
-        &with("any"),
-        &table([("a", int(2)), ("c", int(2))])
-    ));
+    assert!(!matches(&with("any"), &table([("a", int(2)), ("c", int(2))])));
     let reversed = table([("c", int(0)), ("b", int(2)), ("a", int(1))]);
     assert!(matches(&with("all"), &reversed));
 }
@@ -50,12 +37,7 @@ fn x_13_bindings_without_conditions() {
     let mode = |mode: &str| table([("x-match", mode.into())]);
     let some = table([("a", int(1)), ("x-match", "any-with-x".into())]);
     for message in [&table([]), &some] {
-        for all in [
-            table([]),
-            mode("all"),
-            mode("all-with-x"),
-            table([("x-a", int(1))]),
-        ] {
+        for all in [table([]), mode("all"), mode("all-with-x"), table([("x-a", int(1))])] {
             assert!(matches(&all, message));
         }
         for any in [mode("any"), mode("any-with-x")] {
@@ -85,15 +67,7 @@ fn x_13_values_in_classes() {
     let nested = |value: FieldValue| FieldValue::from(FieldTable::from_iter([("a", value)]));
     // Within a class all match each other, and nothing of another.
     let classes = [
-        vec![
-            5i8.into(),
-            5u8.into(),
-            5i16.into(),
-            int(5),
-            FieldValue::U16(5),
-            5u32.into(),
-            5i64.into(),
-        ],
+        vec![5i8.into(), 5u8.into(), 5i16.into(), int(5), FieldValue::U16(5), 5u32.into(), 5i64.into()],
         vec![5f32.into(), 5f64.into()],
         vec![0.1f32.into()],
         vec![0.1f64.into()],
@@ -106,10 +80,7 @@ fn x_13_values_in_classes() {
         vec![int(1)],
         vec![int(-1), (-1i64).into()],
         vec![FieldValue::Decimal { scale: 0, value: 5 }],
-        vec![FieldValue::Decimal {
-            scale: 1,
-            value: 50,
-        }],
+        vec![FieldValue::Decimal { scale: 1, value: 50 }],
         vec![FieldTable::new().into(), FieldValue::Array(Vec::new())],
         vec![array(int(1))],
         vec![array(1i64.into())],
@@ -129,11 +100,7 @@ fn x_13_values_in_classes() {
     for (i, one) in classes.iter().enumerate() {
         for (j, other) in classes.iter().enumerate() {
             for (binding, message) in one.iter().flat_map(|a| other.iter().map(move |b| (a, b))) {
-                assert_eq!(
-                    value_matches(binding, message),
-                    i == j,
-                    "{binding:?} {message:?}"
-                );
+                assert_eq!(value_matches(binding, message), i == j, "{binding:?} {message:?}");
             }
         }
     }
@@ -152,18 +119,10 @@ fn x_13_timestamps_of_messages_count_in_milliseconds() {
 #[test]
 fn x_13_void_asks_for_presence() {
     let void = FieldValue::Void;
-    for message in [
-        int(1),
-        "s".into(),
-        FieldValue::Void,
-        FieldTable::new().into(),
-    ] {
+    for message in [int(1), "s".into(), FieldValue::Void, FieldTable::new().into()] {
         assert!(value_matches(&void, &message));
     }
-    assert!(!matches(
-        &table([("a", FieldValue::Void)]),
-        &table([("b", int(1))])
-    ));
+    assert!(!matches(&table([("a", FieldValue::Void)]), &table([("b", int(1))])));
     for other in [int(0), "".into(), false.into(), FieldTable::new().into()] {
         assert!(!value_matches(&other, &void));
     }
@@ -178,12 +137,7 @@ fn x_13_a_name_twice() {
     let any = || table([("x-match", "any".into()), ("a", int(1)), ("a", int(2))]);
     assert!(matches(&any(), &one(1)) && matches(&any(), &one(2)));
     let modes = |first: &str, second: &str| {
-        table([
-            ("x-match", first.into()),
-            ("x-match", second.into()),
-            ("a", int(1)),
-            ("b", int(2)),
-        ])
+        table([("x-match", first.into()), ("x-match", second.into()), ("a", int(1)), ("b", int(2))])
     };
     assert!(matches(&modes("any", "all"), &one(1)));
     assert!(!matches(&modes("all", "any"), &one(1)));
@@ -206,14 +160,8 @@ fn x_13_refused_modes() {
         (FieldValue::Void, "type void (value undefined); "),
         (true.into(), "type bool (value true); "),
         (0.1f32.into(), "type float (value 0.10000000149011612); "),
-        (
-            FieldValue::Bytes(b"any".to_vec()),
-            r#"type binary (value <<"any">>); "#,
-        ),
-        (
-            nested,
-            r#"type array (value [{signedint,1},{longstr,<<"a">>}]); "#,
-        ),
+        (FieldValue::Bytes(b"any".to_vec()), r#"type binary (value <<"any">>); "#),
+        (nested, r#"type array (value [{signedint,1},{longstr,<<"a">>}]); "#),
     ];
     for (value, part) in cases {
         let expected = match value {
@@ -222,13 +170,7 @@ fn x_13_refused_modes() {
         };
         let arguments = table([("x-match", value)]);
         let refused = place.bind_with("q", "amq.headers", "", arguments.as_table());
-        assert_eq!(
-            refusal(refused),
-            format!("Invalid x-match field {part}expected {expected}")
-        );
-        assert_eq!(
-            place.unbind_with("q", "amq.headers", "", arguments.as_table()),
-            0
-        );
+        assert_eq!(refusal(refused), format!("Invalid x-match field {part}expected {expected}"));
+        assert_eq!(place.unbind_with("q", "amq.headers", "", arguments.as_table()), 0);
     }
 }

@@ -14,16 +14,9 @@ use leveret_protocol::{EncodedTable, FieldTable, FieldValue, Table};
 use super::{Declare, ExchangeFlags, QueueKey, RouteScratch, Topology, TopologyError};
 use crate::broker::exchange::RoutingKeys;
 
-const PLAIN: ExchangeFlags = ExchangeFlags {
-    durable: false,
-    auto_delete: false,
-    internal: false,
-};
+const PLAIN: ExchangeFlags = ExchangeFlags { durable: false, auto_delete: false, internal: false };
 
-const AUTO_DELETE: ExchangeFlags = ExchangeFlags {
-    auto_delete: true,
-    ..PLAIN
-};
+const AUTO_DELETE: ExchangeFlags = ExchangeFlags { auto_delete: true, ..PLAIN };
 
 fn table<const N: usize>(entries: [(&str, FieldValue); N]) -> EncodedTable {
     EncodedTable::from(&entries.into_iter().collect::<FieldTable>())
@@ -37,10 +30,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self {
-            topology: Topology::new("/"),
-            queues: Vec::new(),
-        }
+        Self { topology: Topology::new("/"), queues: Vec::new() }
     }
 
     fn declare_with(
@@ -50,13 +40,7 @@ impl Place {
         flags: ExchangeFlags,
         arguments: Table<'_>,
     ) -> Result<bool, TopologyError> {
-        self.topology.declare_exchange(&Declare {
-            name,
-            exchange_type,
-            passive: false,
-            flags,
-            arguments,
-        })
+        self.topology.declare_exchange(&Declare { name, exchange_type, passive: false, flags, arguments })
     }
 
     fn declare(&mut self, name: &str, exchange_type: &str) -> Result<bool, TopologyError> {
@@ -75,8 +59,7 @@ impl Place {
 
     fn declare_with_alternate(&mut self, name: &str, exchange_type: &str, alternate: &str) {
         let arguments = table([("alternate-exchange", alternate.into())]);
-        self.declare_with(name, exchange_type, PLAIN, arguments.as_table())
-            .unwrap();
+        self.declare_with(name, exchange_type, PLAIN, arguments.as_table()).unwrap();
     }
 
     fn queue(&mut self, name: &str) -> QueueKey {
@@ -100,16 +83,9 @@ impl Place {
         self.bind_with(queue, source, key, Table::EMPTY)
     }
 
-    fn bind_with(
-        &mut self,
-        queue: &str,
-        source: &str,
-        key: &str,
-        arguments: Table<'_>,
-    ) -> Result<bool, TopologyError> {
+    fn bind_with(&mut self, queue: &str, source: &str, key: &str, arguments: Table<'_>) -> Result<bool, TopologyError> {
         let queue_key = self.key(queue);
-        self.topology
-            .bind_queue(queue, queue_key, source, key, arguments)
+        self.topology.bind_queue(queue, queue_key, source, key, arguments)
     }
 
     fn unbind(&mut self, queue: &str, source: &str, key: &str) -> usize {
@@ -118,24 +94,16 @@ impl Place {
 
     fn unbind_with(&mut self, queue: &str, source: &str, key: &str, arguments: Table<'_>) -> usize {
         let queue = self.key(queue);
-        self.topology
-            .unbind_queue(queue, source, key, arguments)
-            .unwrap()
-            .bindings
+        self.topology.unbind_queue(queue, source, key, arguments).unwrap().bindings
     }
 
     /// Binds `destination` to `source` with an empty key.
     fn link(&mut self, source: &str, destination: &str) {
-        self.topology
-            .bind_exchange(destination, source, "", Table::EMPTY)
-            .unwrap();
+        self.topology.bind_exchange(destination, source, "", Table::EMPTY).unwrap();
     }
 
     fn unlink(&mut self, source: &str, destination: &str) -> usize {
-        self.topology
-            .unbind_exchange(destination, source, "", Table::EMPTY)
-            .unwrap()
-            .bindings
+        self.topology.unbind_exchange(destination, source, "", Table::EMPTY).unwrap().bindings
     }
 
     fn exists(&self, exchange: &str) -> bool {
@@ -150,19 +118,8 @@ impl Place {
     fn route_with(&self, exchange: &str, keys: &RoutingKeys<'_>, headers: Table<'_>) -> Vec<&str> {
         let mut out = Vec::new();
         let mut scratch = RouteScratch::default();
-        self.topology
-            .route(
-                exchange.as_bytes(),
-                keys,
-                Some(headers),
-                &mut scratch,
-                &mut out,
-            )
-            .unwrap();
-        let mut names = out
-            .iter()
-            .map(|queue| self.queues[queue.0 as usize].as_str())
-            .collect::<Vec<_>>();
+        self.topology.route(exchange.as_bytes(), keys, Some(headers), &mut scratch, &mut out).unwrap();
+        let mut names = out.iter().map(|queue| self.queues[queue.0 as usize].as_str()).collect::<Vec<_>>();
         names.sort_unstable();
         names
     }

@@ -50,9 +50,7 @@ impl Model {
     fn new() -> Self {
         let mut model = Self::default();
         model.exchanges.insert("amq.topic", ("topic", false, None));
-        model
-            .exchanges
-            .insert("amq.headers", ("headers", false, None));
+        model.exchanges.insert("amq.headers", ("headers", false, None));
         model
     }
 
@@ -66,12 +64,7 @@ impl Model {
 
     /// Removes links, then what is auto-delete and has lost its last one, until nothing changes.
     fn unlink(&mut self, gone: impl Fn(&Link) -> bool) {
-        let lost = self
-            .links
-            .iter()
-            .filter(|l| gone(l))
-            .cloned()
-            .collect::<Vec<_>>();
+        let lost = self.links.iter().filter(|l| gone(l)).cloned().collect::<Vec<_>>();
         self.links.retain(|link| !gone(link));
         for link in lost {
             let is_source = self.links.iter().any(|other| other.source == link.source);
@@ -119,9 +112,7 @@ fn is_match(exchange_type: &str, link: &Link, keys: &[String], headers: &[(&str,
     match exchange_type {
         "fanout" => true,
         "direct" => keys.contains(&link.key),
-        "topic" => keys
-            .iter()
-            .any(|key| is_topic_match(&words(&link.key), &words(key))),
+        "topic" => keys.iter().any(|key| is_topic_match(&words(&link.key), &words(key))),
         _ => {
             let has = |wanted: &(&str, i32)| {
                 let last = headers.iter().rfind(|(name, _)| *name == wanted.0);
@@ -129,11 +120,7 @@ fn is_match(exchange_type: &str, link: &Link, keys: &[String], headers: &[(&str,
             };
             let any = link.arguments.contains(&("x-match", 0));
             let mut wanted = link.arguments.iter().filter(|(name, _)| *name != "x-match");
-            if any {
-                wanted.any(has)
-            } else {
-                wanted.all(has)
-            }
+            if any { wanted.any(has) } else { wanted.all(has) }
         }
     }
 }
@@ -141,22 +128,14 @@ fn is_match(exchange_type: &str, link: &Link, keys: &[String], headers: &[(&str,
 fn is_topic_match(pattern: &[&str], key: &[&str]) -> bool {
     match (pattern, key) {
         ([], _) => key.is_empty(),
-        (["#", rest @ ..], _) => {
-            is_topic_match(rest, key) || (!key.is_empty() && is_topic_match(pattern, &key[1..]))
-        }
+        (["#", rest @ ..], _) => is_topic_match(rest, key) || (!key.is_empty() && is_topic_match(pattern, &key[1..])),
         (_, []) => false,
-        ([word, rest @ ..], [first, others @ ..]) => {
-            (*word == "*" || word == first) && is_topic_match(rest, others)
-        }
+        ([word, rest @ ..], [first, others @ ..]) => (*word == "*" || word == first) && is_topic_match(rest, others),
     }
 }
 
 fn words(key: &str) -> Vec<&str> {
-    if key.is_empty() {
-        vec![]
-    } else {
-        key.split('.').collect()
-    }
+    if key.is_empty() { vec![] } else { key.split('.').collect() }
 }
 
 fn arguments(entries: &[(&str, i32)]) -> EncodedTable {
@@ -172,36 +151,25 @@ fn arguments(entries: &[(&str, i32)]) -> EncodedTable {
 fn key() -> impl Strategy<Value = String> {
     let word = select(vec!["a", "b", "*", "#", ""]);
     let many = vec(word, 0..5).prop_map(|words| words.join("."));
-    many.prop_filter("at most two", |key| {
-        words(key).iter().filter(|w| **w == "#").count() <= 2
-    })
+    many.prop_filter("at most two", |key| words(key).iter().filter(|w| **w == "#").count() <= 2)
 }
 
 fn entries() -> impl Strategy<Value = Vec<(&'static str, i32)>> {
     let names = select(vec!["x-match", "h", "i", "j"]);
     vec((names, -1..2), 0..4).prop_map(|entries| {
         // Sorted and each name once, so that what is equal here is equal there.
-        entries
-            .into_iter()
-            .collect::<BTreeMap<_, _>>()
-            .into_iter()
-            .collect()
+        entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()
     })
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    let destination = prop_oneof![
-        (0..QUEUES).prop_map(End::Queue),
-        select(&EXCHANGES[..]).prop_map(End::Exchange),
-    ];
-    (select(&EXCHANGES[..]), destination, key(), entries()).prop_map(
-        |(source, destination, key, arguments)| Link {
-            source,
-            destination,
-            key,
-            arguments,
-        },
-    )
+    let destination = prop_oneof![(0..QUEUES).prop_map(End::Queue), select(&EXCHANGES[..]).prop_map(End::Exchange),];
+    (select(&EXCHANGES[..]), destination, key(), entries()).prop_map(|(source, destination, key, arguments)| Link {
+        source,
+        destination,
+        key,
+        arguments,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -239,19 +207,14 @@ impl Pair {
         if self.model.exchanges.contains_key(name) {
             return;
         }
-        self.model
-            .exchanges
-            .insert(name, (exchange_type, auto_delete, alternate));
+        self.model.exchanges.insert(name, (exchange_type, auto_delete, alternate));
         let arguments = alternate.map(|name| ("alternate-exchange", name));
         let arguments = EncodedTable::from(&arguments.into_iter().collect::<FieldTable>());
         let declared = self.topology.declare_exchange(&Declare {
             name,
             exchange_type,
             passive: false,
-            flags: ExchangeFlags {
-                auto_delete,
-                ..PLAIN
-            },
+            flags: ExchangeFlags { auto_delete, ..PLAIN },
             arguments: arguments.as_table(),
         });
         assert_eq!(declared, Ok(true));
@@ -271,10 +234,7 @@ impl Pair {
         let arguments = arguments.as_table();
         let (source, key) = (link.source, link.key.as_str());
         let bound = match link.destination {
-            End::Queue(queue) => {
-                self.topology
-                    .bind_queue("q", Some(QueueKey(queue)), source, key, arguments)
-            }
+            End::Queue(queue) => self.topology.bind_queue("q", Some(QueueKey(queue)), source, key, arguments),
             End::Exchange(name) => self.topology.bind_exchange(name, source, key, arguments),
         };
         if self.model.has_ends(&link) {
@@ -289,10 +249,7 @@ impl Pair {
         let arguments = arguments.as_table();
         let (source, key) = (link.source, link.key.as_str());
         let removed = match link.destination {
-            End::Queue(queue) => {
-                self.topology
-                    .unbind_queue(Some(QueueKey(queue)), source, key, arguments)
-            }
+            End::Queue(queue) => self.topology.unbind_queue(Some(QueueKey(queue)), source, key, arguments),
             End::Exchange(name) => self.topology.unbind_exchange(name, source, key, arguments),
         };
         let was_there = self.model.links.contains(link);
@@ -303,18 +260,10 @@ impl Pair {
     fn route(&mut self, exchange: &str, keys: &[String], headers: &[(&'static str, i32)]) {
         let table = arguments(headers);
         let bytes = keys.iter().map(String::as_bytes).collect::<Vec<_>>();
-        let subject = RoutingKeys {
-            main: bytes[0],
-            others: &bytes[1..],
-        };
+        let subject = RoutingKeys { main: bytes[0], others: &bytes[1..] };
         let mut out = Vec::new();
-        let routed = self.topology.route(
-            exchange.as_bytes(),
-            &subject,
-            Some(table.as_table()),
-            &mut self.scratch,
-            &mut out,
-        );
+        let routed =
+            self.topology.route(exchange.as_bytes(), &subject, Some(table.as_table()), &mut self.scratch, &mut out);
         assert_eq!(routed.is_ok(), self.model.exchanges.contains_key(exchange));
         let found = out.iter().map(|queue| queue.0).collect::<BTreeSet<_>>();
         assert_eq!(found.len(), out.len(), "each queue once");
@@ -335,24 +284,19 @@ impl Pair {
             }
             Step::AddQueue(queue) => {
                 if self.model.queues.insert(queue) {
-                    self.topology
-                        .add_queue(&format!("q{queue}"), QueueKey(queue));
+                    self.topology.add_queue(&format!("q{queue}"), QueueKey(queue));
                 }
             }
             Step::RemoveQueue(queue) => {
                 self.model.queues.remove(&queue);
-                self.model
-                    .unlink(|link| link.destination == End::Queue(queue));
+                self.model.unlink(|link| link.destination == End::Queue(queue));
                 self.topology.remove_queue(QueueKey(queue));
             }
             Step::Route(exchange, keys, headers) => self.route(exchange, &keys, &headers),
         }
         assert_eq!(self.topology.bindings().count(), self.model.links.len());
         // The six predeclared and the default one, of which the model has two.
-        assert_eq!(
-            self.topology.exchanges().count(),
-            self.model.exchanges.len() + 5
-        );
+        assert_eq!(self.topology.exchanges().count(), self.model.exchanges.len() + 5);
     }
 }
 

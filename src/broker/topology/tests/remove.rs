@@ -5,9 +5,7 @@ fn place_with(exchanges: &[(&str, ExchangeFlags)]) -> Place {
     place.queue("q");
     place.queue("r");
     for (name, flags) in exchanges {
-        place
-            .declare_with(name, "fanout", *flags, Table::EMPTY)
-            .unwrap();
+        place.declare_with(name, "fanout", *flags, Table::EMPTY).unwrap();
     }
     place
 }
@@ -22,22 +20,10 @@ fn m_06_checks_of_exchange_delete() {
             format!("deletion of system exchange '{name}' in vhost '/' not allowed")
         );
     }
-    assert_eq!(
-        refusal(topology.delete_exchange("", false)),
-        "operation not permitted on the default exchange"
-    );
-    assert!(
-        topology
-            .delete_exchange("no-such", true)
-            .unwrap()
-            .exchanges
-            .is_empty()
-    );
+    assert_eq!(refusal(topology.delete_exchange("", false)), "operation not permitted on the default exchange");
+    assert!(topology.delete_exchange("no-such", true).unwrap().exchanges.is_empty());
     place.link("x", "y");
-    assert_eq!(
-        refusal(place.topology.delete_exchange("x", true)),
-        "exchange 'x' in vhost '/' in use"
-    );
+    assert_eq!(refusal(place.topology.delete_exchange("x", true)), "exchange 'x' in vhost '/' in use");
     place.declare_with_alternate("z", "direct", "y");
     let removed = place.topology.delete_exchange("y", true).unwrap();
     assert_eq!((removed.bindings, removed.exchanges), (1, vec!["y".into()]));
@@ -129,9 +115,7 @@ fn x_08_a_cascade_of_any_length_needs_no_stack() {
     let mut place = place_with(&[]);
     let name = |i: usize| format!("x{i}");
     for i in 0..50_000 {
-        place
-            .declare_with(&name(i), "fanout", AUTO_DELETE, Table::EMPTY)
-            .unwrap();
+        place.declare_with(&name(i), "fanout", AUTO_DELETE, Table::EMPTY).unwrap();
         if i > 0 {
             place.link(&name(i), &name(i - 1));
         }

@@ -18,10 +18,7 @@ fn x_02_default_exchange_routes_by_queue_name() {
     let place = place();
     assert_eq!(place.route("", "q"), ["q"]);
     assert_eq!(place.route("", ""), empty());
-    let keys = RoutingKeys {
-        main: b"q",
-        others: &[b"r", b"q", b"no-q"],
-    };
+    let keys = RoutingKeys { main: b"q", others: &[b"r", b"q", b"no-q"] };
     assert_eq!(place.route_with("", &keys, Table::EMPTY), ["q", "r"]);
 }
 
@@ -32,9 +29,7 @@ fn a_missing_exchange_is_told() {
     let mut scratch = RouteScratch::default();
     let keys = RoutingKeys::one(b"k");
     for name in [&b"amq.default"[..], b"\xff"] {
-        let routed = place
-            .topology
-            .route(name, &keys, None, &mut scratch, &mut out);
+        let routed = place.topology.route(name, &keys, None, &mut scratch, &mut out);
         assert_eq!(routed, Err(NoSuchExchange));
         assert!(out.is_empty());
     }
@@ -60,9 +55,7 @@ fn m_07_the_key_is_the_same_on_the_whole_way() {
     place.declare("top", "topic").unwrap();
     place.declare("right", "direct").unwrap();
     let topology = &mut place.topology;
-    topology
-        .bind_exchange("right", "top", "a.#", Table::EMPTY)
-        .unwrap();
+    topology.bind_exchange("right", "top", "a.#", Table::EMPTY).unwrap();
     place.bind("q", "right", "a.b").unwrap();
     place.bind("r", "right", "a.c").unwrap();
     assert_eq!(place.route("top", "a.b"), ["q"]);
@@ -87,13 +80,7 @@ fn x_10_alternate_is_used_when_no_binding_matches() {
 #[test]
 fn x_10_alternates_in_a_loop_missing_or_default() {
     let mut place = place();
-    for (name, alternate) in [
-        ("x", "y"),
-        ("y", "x"),
-        ("i", "i"),
-        ("lost", "no-x"),
-        ("d", ""),
-    ] {
+    for (name, alternate) in [("x", "y"), ("y", "x"), ("i", "i"), ("lost", "no-x"), ("d", "")] {
         place.declare_with_alternate(name, "direct", alternate);
     }
     for name in ["x", "i", "lost", "d"] {
@@ -147,25 +134,13 @@ fn x_12_topic_patterns() {
         ("a.*.c", &["a.b.c", "a..c"], &["a.c", "a.b.b.c"]),
         ("a.#", &["a", "a.b", "a.b.c", "a."], &["", "b.a", "ab"]),
         ("#.a", &["a", "b.a", "a.a"], &["", "a.b"]),
-        (
-            "a.#.b",
-            &["a.b", "a.x.b", "a.x.y.b", "a.b.b"],
-            &["a", "b", "a.b.c"],
-        ),
+        ("a.#.b", &["a.b", "a.x.b", "a.x.y.b", "a.b.b"], &["a", "b", "a.b.c"]),
         ("#.#", &["", "a", "a.b.c"], &[]),
         ("#.*", &["a", "a.b"], &[""]),
         ("*.#", &["a", "a.b"], &[""]),
         ("#.*.#", &["a", "a.b.c"], &[""]),
-        (
-            "#.a.#",
-            &["a", "x.a", "a.x", "x.a.y", "a.a"],
-            &["", "x", "x.y"],
-        ),
-        (
-            "#.a.#.b",
-            &["a.b", "a.a.b.b", "x.a.y.b"],
-            &["b.a", "a", "a.b.c"],
-        ),
+        ("#.a.#", &["a", "x.a", "a.x", "x.a.y", "a.a"], &["", "x", "x.y"]),
+        ("#.a.#.b", &["a.b", "a.a.b.b", "x.a.y.b"], &["b.a", "a", "a.b.c"]),
         ("a..b", &["a..b"], &["a.b", "a.x.b"]),
         ("A", &["A"], &["a"]),
     ];
@@ -176,11 +151,7 @@ fn x_12_topic_patterns() {
             assert_eq!(place.route("amq.topic", key), ["q"], "{pattern} and {key}");
         }
         for key in others {
-            assert_eq!(
-                place.route("amq.topic", key),
-                empty(),
-                "{pattern} and {key}"
-            );
+            assert_eq!(place.route("amq.topic", key), empty(), "{pattern} and {key}");
         }
     }
 }
@@ -228,14 +199,8 @@ fn x_14_each_key_routes_and_a_queue_gets_one_copy() {
     place.bind("r", "amq.direct", "b").unwrap();
     place.bind("q", "amq.direct", "b").unwrap();
     place.bind("s", "amq.topic", "*.x").unwrap();
-    let keys = RoutingKeys {
-        main: b"none",
-        others: &[b"a", b"b", b"w.x"],
-    };
-    assert_eq!(
-        place.route_with("amq.direct", &keys, Table::EMPTY),
-        ["q", "r"]
-    );
+    let keys = RoutingKeys { main: b"none", others: &[b"a", b"b", b"w.x"] };
+    assert_eq!(place.route_with("amq.direct", &keys, Table::EMPTY), ["q", "r"]);
     assert_eq!(place.route_with("amq.topic", &keys, Table::EMPTY), ["s"]);
 }
 
@@ -261,9 +226,7 @@ fn a_route_tells_whether_headers_were_asked() {
     let mut out = Vec::new();
     let mut depends = |exchange: &str, key: &str| {
         let keys = RoutingKeys::one(key.as_bytes());
-        let routed = place
-            .topology
-            .route(exchange.as_bytes(), &keys, None, &mut scratch, &mut out);
+        let routed = place.topology.route(exchange.as_bytes(), &keys, None, &mut scratch, &mut out);
         routed.unwrap().depends_on_headers
     };
     assert!(!depends("x", "k"));
