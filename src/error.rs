@@ -96,7 +96,9 @@ fn broker_code(error: &BrokerError) -> ReplyCode {
             ReplyCode::AccessRefused
         }
         BrokerError::ConsumeReplyTo { .. } => ReplyCode::PreconditionFailed,
-        BrokerError::ConditionalQuorumDelete { .. } | BrokerError::GetReplyTo { .. } => ReplyCode::NotImplemented,
+        BrokerError::ConditionalQuorumDelete { .. }
+        | BrokerError::GlobalQosOnQuorum { .. }
+        | BrokerError::GetReplyTo { .. } => ReplyCode::NotImplemented,
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Channel {
     subscriptions: Subscriptions,
     /// For consumers started from now on, 0 for no limit (S-01).
     prefetch: u16,
+    /// What basic.qos with `global` set last said (S-02).
+    channel_prefetch: Option<u16>,
     limit: Option<Arc<ChannelLimit>>,
     /// The queue that an empty name means (M-25).
     last_queue: Option<Box<str>>,
@@ -130,6 +132,7 @@ impl Channel {
             ledger: Ledger::default(),
             subscriptions: Subscriptions::default(),
             prefetch: 0,
+            channel_prefetch: None,
             limit: None,
             last_queue: None,
             reply: None,
