@@ -174,6 +174,6 @@ func ok(err error) {
 
 func equal(seen, wanted any) {
 	if !reflect.DeepEqual(seen, wanted) {
-		panic(fmt.Sprintf("saw %.300v, not %.300v", seen, wanted))
+		panic(fmt.Sprintf("saw %.300s, not %.300s", fmt.Sprint(seen), fmt.Sprint(wanted)))
 	}
 }

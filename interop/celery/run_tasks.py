@@ -74,6 +74,16 @@ def wait_for(workers):
             raise TimeoutError("the workers did not start")
 
 
+def stop(workers):
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        try:
+            worker.wait(SECONDS / 2)
+        except subprocess.TimeoutExpired:
+            os.killpg(worker.pid, signal.SIGKILL)
+
+
 def equal(seen, wanted):
     if seen != wanted:
         raise AssertionError(f"saw {seen!r}, not {wanted!r}")
@@ -91,8 +101,10 @@ def clean_up():
 
 def main():
     signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     workers = [start(worker) for worker in WORKERS]
     failed = False
+    signal.alarm(2 * SECONDS)
     try:
         wait_for(workers)
         for scenario in (task_result, task_many, task_error, task_retry, task_countdown, task_control, task_worker_killed):
@@ -106,11 +118,8 @@ def main():
                 print(f"FAIL {name}: {type(error).__name__}:", " ".join(str(error).split()), flush=True)
             signal.alarm(0)
     finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.terminate()
-        for worker in workers:
-            worker.wait(SECONDS)
+        signal.alarm(0)
+        stop(workers)
         clean_up()
     sys.exit(failed)
 

@@ -30,7 +30,7 @@ async def access_refused(_):
         await Connection.open(credentials=pika.PlainCredentials("guest", "wrong"))
     except AMQPConnectionError as refused:
         text = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile."
-        equal(f"(403) {text!r}" in str(refused), True)
+        equal(str(refused), f"ConnectionClosedByBroker: (403) {text!r}")
     else:
         raise AssertionError("a wrong password was let in")
 
@@ -40,7 +40,7 @@ async def queue_lifecycle(connection):
     channel = await connection.channel()
     confirms = await channel.confirming()
     named = (await channel.call("queue_declare", "", exclusive=True)).queue
-    equal(named.startswith("amq.gen-"), True)
+    equal(named[:8], "amq.gen-")
     channel.send(named, b"1", b"2", b"3")
     await confirmed(confirms, 1, 3)
     equal(await channel.count(named), (3, 0))
@@ -293,7 +293,7 @@ async def direct_reply_to(connection):
     replies = await client.consume("amq.rabbitmq.reply-to", auto_ack=True)
     client.publish("", requests, "6*7", reply_to="amq.rabbitmq.reply-to", correlation_id="c-7")
     _, request, _ = await (await server.consume(requests, auto_ack=True)).get()
-    equal(request.reply_to.startswith("amq.rabbitmq.reply-to."), True)
+    equal(request.reply_to[:22], "amq.rabbitmq.reply-to.")
     server.publish("", request.reply_to, "42", correlation_id=request.correlation_id)
     _, reply, body = await replies.get()
     equal((reply.correlation_id, body), ("c-7", b"42"))
@@ -479,11 +479,13 @@ async def work_queue(connection):
 
 def run(function):
     async def on_connection():
-        async with asyncio.timeout(SECONDS):
-            connection = await Connection.open()
-            await function(connection)
-            await connection.close()
-    asyncio.run(on_connection())
+        connection = await Connection.open()
+        await function(connection)
+        await connection.close()
+    try:
+        asyncio.run(asyncio.wait_for(on_connection(), SECONDS))
+    except TimeoutError:
+        raise TimeoutError(f"not done after {SECONDS} s") from None
 
 
 if __name__ == "__main__":

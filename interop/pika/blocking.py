@@ -41,8 +41,8 @@ def access_refused(_):
     try:
         connect(credentials=pika.PlainCredentials("guest", "wrong"))
     except AMQPConnectionError as refused:
-        text = ("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.")
-        equal(f"(403) {text!r}" in str(refused), True)
+        text = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile."
+        equal(str(refused), f"ConnectionClosedByBroker: (403) {text!r}")
     else:
         raise AssertionError("a wrong password was let in")
 
@@ -52,7 +52,7 @@ def queue_lifecycle(connection):
     channel = connection.channel()
     channel.confirm_delivery()
     named = channel.queue_declare("", exclusive=True).method.queue
-    equal(named.startswith("amq.gen-"), True)
+    equal(named[:8], "amq.gen-")
     send(channel, named, b"1", b"2", b"3")
     equal(count(channel, named), (3, 0))
     equal(channel.queue_purge(named).method.message_count, 3)
@@ -298,7 +298,7 @@ def direct_reply_to(connection):
     asked = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="c-7")
     client.basic_publish("", requests, "6*7", asked)
     [(_, request, _)] = take(server, requests, 1, auto_ack=True)
-    equal(request.reply_to.startswith("amq.rabbitmq.reply-to."), True)
+    equal(request.reply_to[:22], "amq.rabbitmq.reply-to.")
     server.basic_publish("", request.reply_to, "42", pika.BasicProperties(correlation_id=request.correlation_id))
     more(client, replies, 1)
     equal([(reply.correlation_id, body) for _, reply, body in replies], [("c-7", b"42")])

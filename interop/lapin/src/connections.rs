@@ -48,7 +48,10 @@ pub async fn heartbeat(session: Session) -> Outcome {
     let idle = Session::over(uri).await?;
     assert_eq!(idle.connection.configuration().heartbeat(), 1);
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(ready(&idle.channel, &queue(&idle.channel).await?).await?, (0, 0));
+    assert_eq!(
+        ready(&idle.channel, &queue(&idle.channel).await?).await?,
+        (0, 0)
+    );
     idle.close().await?;
     Ok(session.close().await?)
 }
@@ -57,7 +60,11 @@ pub async fn reconnect(session: Session) -> Outcome {
     let kept = name("kept");
     session
         .channel
-        .queue_declare(kept.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .queue_declare(
+            kept.as_str().into(),
+            QueueDeclareOptions::durable(),
+            FieldTable::default(),
+        )
         .await?;
     send(&session.channel, &kept, &["0", "1", "2", "3", "4"]).await?;
     let network = Proxy::start().await?;
@@ -72,7 +79,10 @@ pub async fn reconnect(session: Session) -> Outcome {
     }
     assert_eq!(ready(&through.channel, &kept).await?, (0, 1));
     network.cut();
-    assert!(!matches!(deliveries.next().await, Some(Ok(_))), "delivered over a cut connection");
+    assert!(
+        !matches!(deliveries.next().await, Some(Ok(_))),
+        "delivered over a cut connection"
+    );
     assert!(!through.connection.status().connected());
     let again = Session::over(network.uri.clone()).await?;
     let mut deliveries = consume(&again.channel, &kept, "", false).await?;
@@ -101,10 +111,19 @@ pub async fn work_queue(session: Session) -> Outcome {
         ..Default::default()
     };
     service
-        .exchange_declare(orders.as_str().into(), ExchangeKind::Topic, durable, FieldTable::default())
+        .exchange_declare(
+            orders.as_str().into(),
+            ExchangeKind::Topic,
+            durable,
+            FieldTable::default(),
+        )
         .await?;
     service
-        .queue_declare(billing.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .queue_declare(
+            billing.as_str().into(),
+            QueueDeclareOptions::durable(),
+            FieldTable::default(),
+        )
         .await?;
     bind(service, &billing, &orders, "order.#", FieldTable::default()).await?;
 
@@ -113,7 +132,9 @@ pub async fn work_queue(session: Session) -> Outcome {
     for dies_at in [Some(10), None, None] {
         let network = Proxy::start().await?;
         let own = Session::over(network.uri.clone()).await?;
-        own.channel.basic_qos(10, BasicQosOptions::default()).await?;
+        own.channel
+            .basic_qos(10, BasicQosOptions::default())
+            .await?;
         let mut work = consume(&own.channel, &billing, "billing", false).await?;
         let bills = bills.clone();
         tokio::spawn(async move {
@@ -124,13 +145,18 @@ pub async fn work_queue(session: Session) -> Outcome {
                     return network.cut();
                 }
                 bills.send(seen(&order)).expect("someone counts the bills");
-                order.ack(BasicAckOptions::default()).await.expect("an order can be acked");
+                order
+                    .ack(BasicAckOptions::default())
+                    .await
+                    .expect("an order can be acked");
             }
         });
         workers.push((own, dies_at.is_some()));
     }
 
-    service.confirm_select(ConfirmSelectOptions::default()).await?;
+    service
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let mut confirms = Vec::new();
     for number in 0..ORDERS {
         let (key, body) = (format!("order.eu.{number}"), number.to_string());
@@ -141,7 +167,13 @@ pub async fn work_queue(session: Session) -> Outcome {
         let persistent = BasicProperties::default().with_delivery_mode(2);
         confirms.push(
             service
-                .basic_publish(orders.as_str().into(), key.as_str().into(), options, body.as_bytes(), persistent)
+                .basic_publish(
+                    orders.as_str().into(),
+                    key.as_str().into(),
+                    options,
+                    body.as_bytes(),
+                    persistent,
+                )
                 .await?,
         );
     }
@@ -158,11 +190,16 @@ pub async fn work_queue(session: Session) -> Outcome {
     }
     assert!(again, "no order came again");
     for (worker, _) in workers.into_iter().filter(|(_, died)| !died) {
-        worker.channel.basic_cancel("billing".into(), BasicCancelOptions::default()).await?;
+        worker
+            .channel
+            .basic_cancel("billing".into(), BasicCancelOptions::default())
+            .await?;
         worker.close().await?;
     }
     assert_eq!(
-        service.queue_delete(billing.as_str().into(), QueueDeleteOptions::default()).await?,
+        service
+            .queue_delete(billing.as_str().into(), QueueDeleteOptions::default())
+            .await?,
         0
     );
     service

@@ -27,13 +27,19 @@ pub async fn prefetch(session: Session) -> Outcome {
             got.push(body(&delivery));
         }
         assert_eq!(ready(channel, &own).await?, (10 - got.len() as u32, 1));
-        channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
+        channel
+            .basic_ack(tag, BasicAckOptions { multiple: true })
+            .await?;
     }
     assert_eq!(got, wanted);
     Ok(session.close().await?)
 }
 
-async fn see(channel: &Channel, queue: &str, wanted: (&str, bool)) -> lapin::Result<BasicGetMessage> {
+async fn see(
+    channel: &Channel,
+    queue: &str,
+    wanted: (&str, bool),
+) -> lapin::Result<BasicGetMessage> {
     let message = fetch(channel, queue, false).await?.expect("a message");
     assert_eq!(seen(&message), (wanted.0.to_string(), wanted.1));
     Ok(message)
@@ -42,10 +48,19 @@ async fn see(channel: &Channel, queue: &str, wanted: (&str, bool)) -> lapin::Res
 pub async fn requeue(session: Session) -> Outcome {
     let channel = &session.channel;
     let own = queue(channel).await?;
-    let nack = |requeue| BasicNackOptions { requeue, multiple: false };
+    let nack = |requeue| BasicNackOptions {
+        requeue,
+        multiple: false,
+    };
     send(channel, &own, &["again"]).await?;
-    see(channel, &own, ("again", false)).await?.nack(nack(true)).await?;
-    see(channel, &own, ("again", true)).await?.nack(nack(false)).await?;
+    see(channel, &own, ("again", false))
+        .await?
+        .nack(nack(true))
+        .await?;
+    see(channel, &own, ("again", true))
+        .await?
+        .nack(nack(false))
+        .await?;
     assert!(drain(channel, &own).await?.is_empty());
     send(channel, &own, &["again"]).await?;
     see(channel, &own, ("again", false))
@@ -87,15 +102,33 @@ pub async fn dead_letter(session: Session) -> Outcome {
     let channel = &session.channel;
     let graveyard = exchange(channel, ExchangeKind::Fanout, FieldTable::default()).await?;
     let mut dead = consume(channel, &bound(channel, &graveyard, &[""]).await?, "", true).await?;
-    let own = queue_with(channel, table([("x-dead-letter-exchange", text(&graveyard))])).await?;
-    let died = |body: &str, reason| Some((body.to_string(), text(&own), text(reason), AMQPValue::LongLongInt(1)));
+    let own = queue_with(
+        channel,
+        table([("x-dead-letter-exchange", text(&graveyard))]),
+    )
+    .await?;
+    let died = |body: &str, reason| {
+        Some((
+            body.to_string(),
+            text(&own),
+            text(reason),
+            AMQPValue::LongLongInt(1),
+        ))
+    };
     send(channel, &own, &["refused"]).await?;
     see(channel, &own, ("refused", false))
         .await?
         .reject(BasicRejectOptions { requeue: false })
         .await?;
     assert_eq!(death(&next(&mut dead).await?), died("refused", "rejected"));
-    publish(channel, "", &own, BasicProperties::default().with_expiration("1".into()), b"old").await?;
+    publish(
+        channel,
+        "",
+        &own,
+        BasicProperties::default().with_expiration("1".into()),
+        b"old",
+    )
+    .await?;
     assert_eq!(death(&next(&mut dead).await?), died("old", "expired"));
     Ok(session.close().await?)
 }
@@ -105,9 +138,15 @@ pub async fn get(session: Session) -> Outcome {
     let own = queue(channel).await?;
     assert!(fetch(channel, &own, false).await?.is_none());
     send(channel, &own, &["first", "second"]).await?;
-    let first = fetch(channel, &own, true).await?.expect("the first message");
+    let first = fetch(channel, &own, true)
+        .await?
+        .expect("the first message");
     assert_eq!(
-        (first.routing_key.as_str(), first.message_count, seen(&first)),
+        (
+            first.routing_key.as_str(),
+            first.message_count,
+            seen(&first)
+        ),
         (own.as_str(), 1, ("first".into(), false))
     );
     assert_eq!(drain(channel, &own).await?, ["second"]);
@@ -116,13 +155,20 @@ pub async fn get(session: Session) -> Outcome {
 
 pub async fn cancel(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let own = queue(channel).await?;
     send(channel, &own, &["seen"]).await?;
     let mut deliveries = consume(channel, &own, "mine", false).await?;
-    next(&mut deliveries).await?.ack(BasicAckOptions::default()).await?;
+    next(&mut deliveries)
+        .await?
+        .ack(BasicAckOptions::default())
+        .await?;
     assert_eq!(ready(channel, &own).await?, (0, 1));
-    channel.basic_cancel("mine".into(), BasicCancelOptions::default()).await?;
+    channel
+        .basic_cancel("mine".into(), BasicCancelOptions::default())
+        .await?;
     assert!(deliveries.next().await.is_none());
     send(channel, &own, &["kept"]).await?;
     assert_eq!(ready(channel, &own).await?, (1, 0));
@@ -133,7 +179,9 @@ pub async fn cancel_notify(session: Session) -> Outcome {
     let channel = &session.channel;
     let own = queue(channel).await?;
     let mut deliveries = consume(channel, &own, "", false).await?;
-    channel.queue_delete(own.as_str().into(), QueueDeleteOptions::default()).await?;
+    channel
+        .queue_delete(own.as_str().into(), QueueDeleteOptions::default())
+        .await?;
     assert!(deliveries.next().await.is_none());
     assert_eq!(ready(channel, &queue(channel).await?).await?, (0, 0));
     Ok(session.close().await?)

@@ -29,7 +29,10 @@ pub async fn properties(session: Session) -> Outcome {
 pub async fn header_types(session: Session) -> Outcome {
     use AMQPValue::*;
     let array = |values: Vec<AMQPValue>| FieldArray(values.into());
-    let deep = table([("deep", array(vec![ByteArray(vec![128].into()), LongLongInt(1 << 40)]))]);
+    let deep = table([(
+        "deep",
+        array(vec![ByteArray(vec![128].into()), LongLongInt(1 << 40)]),
+    )]);
     let sent = table([
         ("bool", Boolean(true)),
         ("i8", ShortShortInt(-100)),
@@ -41,7 +44,13 @@ pub async fn header_types(session: Session) -> Outcome {
         ("i64", LongLongInt(i64::MIN)),
         ("f32", Float(1.5)),
         ("f64", Double(0.1)),
-        ("decimal", DecimalValue(lapin::types::DecimalValue { scale: 2, value: 314 })),
+        (
+            "decimal",
+            DecimalValue(lapin::types::DecimalValue {
+                scale: 2,
+                value: 314,
+            }),
+        ),
         ("string", text("grüße")),
         ("empty", text("")),
         ("bytes", ByteArray(vec![0, 255, 254].into())),
@@ -58,12 +67,22 @@ pub async fn header_types(session: Session) -> Outcome {
         ),
         (
             "table",
-            FieldTable(table([("inner", FieldTable(deep)), ("nothing", FieldTable(table([])))])),
+            FieldTable(table([
+                ("inner", FieldTable(deep)),
+                ("nothing", FieldTable(table([]))),
+            ])),
         ),
     ]);
     let channel = &session.channel;
     let own = queue(channel).await?;
-    publish(channel, "", &own, BasicProperties::default().with_headers(sent.clone()), b"").await?;
+    publish(
+        channel,
+        "",
+        &own,
+        BasicProperties::default().with_headers(sent.clone()),
+        b"",
+    )
+    .await?;
     let got = get(channel, &own, true).await?.expect("the message");
     assert_eq!(got.properties.headers(), &Some(sent));
     Ok(session.close().await?)
@@ -80,11 +99,18 @@ pub async fn body_empty(session: Session) -> Outcome {
 pub async fn body_large(session: Session) -> Outcome {
     let channel = &session.channel;
     let own = queue(channel).await?;
-    let large: Vec<u8> = (0..5 * 1024 * 1024 + 1).map(|index| (index % 251) as u8).collect();
+    let large: Vec<u8> = (0..5 * 1024 * 1024 + 1)
+        .map(|index| (index % 251) as u8)
+        .collect();
     for _ in 0..2 {
         publish(channel, "", &own, BasicProperties::default(), &large).await?;
     }
     assert!(get(channel, &own, true).await?.expect("the first").data == large);
-    assert!(next(&mut consume(channel, &own, "", true).await?).await?.data == large);
+    assert!(
+        next(&mut consume(channel, &own, "", true).await?)
+            .await?
+            .data
+            == large
+    );
     Ok(session.close().await?)
 }

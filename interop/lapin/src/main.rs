@@ -47,11 +47,18 @@ async fn main() -> ExitCode {
             Ok(()) => println!("PASS {name}"),
             Err(problem) => {
                 failed = true;
-                println!("FAIL {name}: {}", problem.split_whitespace().collect::<Vec<_>>().join(" "));
+                println!(
+                    "FAIL {name}: {}",
+                    problem.split_whitespace().collect::<Vec<_>>().join(" ")
+                );
             }
         }
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 async fn attempt(scenario: Scenario) -> Result<(), String> {

@@ -36,7 +36,10 @@ impl Proxy {
                 accepted.lock().unwrap().push(connection);
             }
         });
-        Ok(Self { uri: own, connections })
+        Ok(Self {
+            uri: own,
+            connections,
+        })
     }
 
     /// Drops every connection made so far, without a word of AMQP.

@@ -8,14 +8,34 @@ fn plain() -> BasicProperties {
 
 pub async fn mandatory_return(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let properties = plain().with_message_id("m-1".into());
-    let confirmed = mandatory(channel, "amq.direct", "nowhere", properties.clone(), b"lost").await?;
+    let confirmed = mandatory(
+        channel,
+        "amq.direct",
+        "nowhere",
+        properties.clone(),
+        b"lost",
+    )
+    .await?;
     assert!(confirmed.is_ack());
-    let lost = confirmed.take_message().expect("an unroutable message is returned");
-    assert_eq!((lost.reply_code, lost.reply_text.as_str()), (312, "NO_ROUTE"));
-    assert_eq!((lost.exchange.as_str(), lost.routing_key.as_str()), ("amq.direct", "nowhere"));
-    assert_eq!((&lost.properties, body(&lost).as_str()), (&properties, "lost"));
+    let lost = confirmed
+        .take_message()
+        .expect("an unroutable message is returned");
+    assert_eq!(
+        (lost.reply_code, lost.reply_text.as_str()),
+        (312, "NO_ROUTE")
+    );
+    assert_eq!(
+        (lost.exchange.as_str(), lost.routing_key.as_str()),
+        ("amq.direct", "nowhere")
+    );
+    assert_eq!(
+        (&lost.properties, body(&lost).as_str()),
+        (&properties, "lost")
+    );
     let own = queue(channel).await?;
     let confirmed = mandatory(channel, "", &own, plain(), b"found").await?;
     assert!(confirmed.is_ack() && confirmed.take_message().is_none());
@@ -25,7 +45,9 @@ pub async fn mandatory_return(session: Session) -> Outcome {
 
 pub async fn confirm(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let own = queue(channel).await?;
     assert!(publish(channel, "", &own, plain(), b"sure").await?.is_ack());
     assert_eq!(ready(channel, &own).await?, (1, 0));
@@ -35,7 +57,9 @@ pub async fn confirm(session: Session) -> Outcome {
 pub async fn confirm_many(session: Session) -> Outcome {
     const MANY: u32 = 1000;
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let own = queue(channel).await?;
     let mut confirms = Vec::new();
     for number in 0..MANY {
@@ -43,7 +67,13 @@ pub async fn confirm_many(session: Session) -> Outcome {
         let body = number.to_string();
         confirms.push(
             channel
-                .basic_publish("".into(), own.as_str().into(), options, body.as_bytes(), plain())
+                .basic_publish(
+                    "".into(),
+                    own.as_str().into(),
+                    options,
+                    body.as_bytes(),
+                    plain(),
+                )
                 .await?,
         );
     }
@@ -53,18 +83,33 @@ pub async fn confirm_many(session: Session) -> Outcome {
     assert_eq!(ready(channel, &own).await?, (MANY, 0));
     assert_eq!(
         drain(channel, &own).await?,
-        (0..MANY).map(|number| number.to_string()).collect::<Vec<_>>()
+        (0..MANY)
+            .map(|number| number.to_string())
+            .collect::<Vec<_>>()
     );
     Ok(session.close().await?)
 }
 
 pub async fn confirm_nack(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let limits = table([("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))]);
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    let limits = table([
+        ("x-max-length", AMQPValue::LongInt(1)),
+        ("x-overflow", text("reject-publish")),
+    ]);
     let full = queue_with(channel, limits).await?;
-    assert!(publish(channel, "", &full, plain(), b"fits").await?.is_ack());
-    assert!(publish(channel, "", &full, plain(), b"too many").await?.is_nack());
+    assert!(
+        publish(channel, "", &full, plain(), b"fits")
+            .await?
+            .is_ack()
+    );
+    assert!(
+        publish(channel, "", &full, plain(), b"too many")
+            .await?
+            .is_nack()
+    );
     assert_eq!(drain(channel, &full).await?, ["fits"]);
     Ok(session.close().await?)
 }
@@ -82,8 +127,12 @@ pub async fn tx(session: Session) -> Outcome {
     channel.tx_rollback().await?;
     channel.tx_commit().await?;
     assert_eq!(ready(&other, &own).await?, (1, 0));
-    let message = get(channel, &own, false).await?.expect("the committed message");
-    channel.basic_ack(message.delivery_tag, BasicAckOptions::default()).await?;
+    let message = get(channel, &own, false)
+        .await?
+        .expect("the committed message");
+    channel
+        .basic_ack(message.delivery_tag, BasicAckOptions::default())
+        .await?;
     channel.tx_rollback().await?;
     channel
         .basic_nack(
@@ -104,12 +153,20 @@ pub async fn direct_reply_to(session: Session) -> Outcome {
     let (server, client) = (&session.channel, session.connection.create_channel().await?);
     let requests = queue(server).await?;
     let mut replies = consume(&client, REPLY_TO, "", true).await?;
-    let asked = plain().with_reply_to(REPLY_TO.into()).with_correlation_id("c-7".into());
+    let asked = plain()
+        .with_reply_to(REPLY_TO.into())
+        .with_correlation_id("c-7".into());
     publish(&client, "", &requests, asked, b"6*7").await?;
-    let request = next(&mut consume(server, &requests, "", true).await?).await?.properties;
+    let request = next(&mut consume(server, &requests, "", true).await?)
+        .await?
+        .properties;
     let address = request.reply_to().clone().expect("an address to reply to");
-    assert!(address.as_str().starts_with("amq.rabbitmq.reply-to."), "{address}");
-    let answer = plain().with_correlation_id(request.correlation_id().clone().expect("a correlation id"));
+    assert!(
+        address.as_str().starts_with("amq.rabbitmq.reply-to."),
+        "{address}"
+    );
+    let answer =
+        plain().with_correlation_id(request.correlation_id().clone().expect("a correlation id"));
     publish(server, "", address.as_str(), answer, b"42").await?;
     let reply = next(&mut replies).await?;
     assert_eq!(

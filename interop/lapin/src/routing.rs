@@ -8,17 +8,33 @@ fn plain() -> BasicProperties {
 
 pub async fn queue_lifecycle(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let declared = channel
-        .queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default())
+        .queue_declare(
+            "".into(),
+            QueueDeclareOptions::exclusive(),
+            FieldTable::default(),
+        )
         .await?;
     let named = declared.name().as_str();
     assert!(named.starts_with("amq.gen-"), "{named}");
     send(channel, named, &["1", "2", "3"]).await?;
     assert_eq!(ready(channel, named).await?, (3, 0));
-    assert_eq!(channel.queue_purge(named.into(), QueuePurgeOptions::default()).await?, 3);
+    assert_eq!(
+        channel
+            .queue_purge(named.into(), QueuePurgeOptions::default())
+            .await?,
+        3
+    );
     send(channel, named, &["4", "5"]).await?;
-    assert_eq!(channel.queue_delete(named.into(), QueueDeleteOptions::default()).await?, 2);
+    assert_eq!(
+        channel
+            .queue_delete(named.into(), QueueDeleteOptions::default())
+            .await?,
+        2
+    );
     Ok(session.close().await?)
 }
 
@@ -33,7 +49,12 @@ pub async fn direct(session: Session) -> Outcome {
     assert_eq!(drain(channel, &one).await?, ["red"]);
     assert_eq!(drain(channel, &both).await?, ["red", "blue"]);
     channel
-        .queue_unbind(both.as_str().into(), colours.as_str().into(), "blue".into(), FieldTable::default())
+        .queue_unbind(
+            both.as_str().into(),
+            colours.as_str().into(),
+            "blue".into(),
+            FieldTable::default(),
+        )
         .await?;
     publish(channel, &colours, "blue", plain(), b"late").await?;
     assert!(drain(channel, &one).await?.is_empty());
@@ -44,7 +65,10 @@ pub async fn direct(session: Session) -> Outcome {
 pub async fn fanout(session: Session) -> Outcome {
     let channel = &session.channel;
     let news = exchange(channel, ExchangeKind::Fanout, FieldTable::default()).await?;
-    let queues = [bound(channel, &news, &[""]).await?, bound(channel, &news, &["ignored"]).await?];
+    let queues = [
+        bound(channel, &news, &[""]).await?,
+        bound(channel, &news, &["ignored"]).await?,
+    ];
     publish(channel, &news, "any", plain(), b"first").await?;
     publish(channel, &news, "", plain(), b"second").await?;
     for queue in &queues {
@@ -89,15 +113,32 @@ pub async fn headers(session: Session) -> Outcome {
     let documents = exchange(channel, ExchangeKind::Headers, FieldTable::default()).await?;
     let (every, some) = (queue(channel).await?, queue(channel).await?);
     for (queue, matching) in [(&every, "all"), (&some, "any")] {
-        let arguments = table([("x-match", text(matching)), ("format", text("pdf")), ("type", text("report"))]);
+        let arguments = table([
+            ("x-match", text(matching)),
+            ("format", text("pdf")),
+            ("type", text("report")),
+        ]);
         bind(channel, queue, &documents, "", arguments).await?;
     }
     for (body, headers) in [
-        ("both", table([("format", text("pdf")), ("type", text("report"))])),
-        ("one", table([("format", text("pdf")), ("type", text("log"))])),
+        (
+            "both",
+            table([("format", text("pdf")), ("type", text("report"))]),
+        ),
+        (
+            "one",
+            table([("format", text("pdf")), ("type", text("log"))]),
+        ),
         ("none", table([("format", text("zip"))])),
     ] {
-        publish(channel, &documents, "", plain().with_headers(headers), body.as_bytes()).await?;
+        publish(
+            channel,
+            &documents,
+            "",
+            plain().with_headers(headers),
+            body.as_bytes(),
+        )
+        .await?;
     }
     assert_eq!(drain(channel, &every).await?, ["both"]);
     assert_eq!(drain(channel, &some).await?, ["both", "one"]);
@@ -139,9 +180,16 @@ pub async fn exchange_to_exchange(session: Session) -> Outcome {
 
 pub async fn alternate_exchange(session: Session) -> Outcome {
     let channel = &session.channel;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let rest = exchange(channel, ExchangeKind::Fanout, FieldTable::default()).await?;
-    let main = exchange(channel, ExchangeKind::Direct, table([("alternate-exchange", text(&rest))])).await?;
+    let main = exchange(
+        channel,
+        ExchangeKind::Direct,
+        table([("alternate-exchange", text(&rest))]),
+    )
+    .await?;
     let known = bound(channel, &main, &["known"]).await?;
     let unrouted = bound(channel, &rest, &[""]).await?;
     for key in ["known", "unknown"] {

@@ -11,7 +11,8 @@ use std::{
 
 use futures_lite::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, Error, ErrorKind, ExchangeKind, Result,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, Error,
+    ErrorKind, ExchangeKind, Result,
     message::{BasicGetMessage, Delivery},
     options::*,
     types::{AMQPValue, FieldTable},
@@ -31,7 +32,10 @@ impl Session {
     pub async fn over(uri: AMQPUri) -> Result<Self> {
         let connection = Connection::connect_uri(uri, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
-        Ok(Self { connection, channel })
+        Ok(Self {
+            connection,
+            channel,
+        })
     }
 
     pub async fn close(self) -> Result<()> {
@@ -42,13 +46,24 @@ impl Session {
 pub fn uri() -> AMQPUri {
     let uri = env::var("AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/".into());
     // lapin takes an empty path for the vhost "", where most clients take "/".
-    uri.trim_end_matches('/').parse().expect("AMQP_URL is an AMQP URI")
+    uri.trim_end_matches('/')
+        .parse()
+        .expect("AMQP_URL is an AMQP URI")
 }
 
 pub fn name(suffix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    static RUN: LazyLock<u32> = LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
-    format!("interop.lapin.{:x}.{}.{suffix}", *RUN, COUNT.fetch_add(1, Ordering::Relaxed))
+    static RUN: LazyLock<u32> = LazyLock::new(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .subsec_nanos()
+    });
+    format!(
+        "interop.lapin.{:x}.{}.{suffix}",
+        *RUN,
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 pub fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
@@ -63,13 +78,19 @@ pub fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-pub async fn exchange(channel: &Channel, kind: ExchangeKind, arguments: FieldTable) -> Result<String> {
+pub async fn exchange(
+    channel: &Channel,
+    kind: ExchangeKind,
+    arguments: FieldTable,
+) -> Result<String> {
     let declared = name("exchange");
     let options = ExchangeDeclareOptions {
         auto_delete: true,
         ..Default::default()
     };
-    channel.exchange_declare(declared.as_str().into(), kind, options, arguments).await?;
+    channel
+        .exchange_declare(declared.as_str().into(), kind, options, arguments)
+        .await?;
     Ok(declared)
 }
 
@@ -80,7 +101,11 @@ pub async fn queue(channel: &Channel) -> Result<String> {
 pub async fn queue_with(channel: &Channel, arguments: FieldTable) -> Result<String> {
     let declared = name("queue");
     channel
-        .queue_declare(declared.as_str().into(), QueueDeclareOptions::exclusive(), arguments)
+        .queue_declare(
+            declared.as_str().into(),
+            QueueDeclareOptions::exclusive(),
+            arguments,
+        )
         .await?;
     Ok(declared)
 }
@@ -93,14 +118,32 @@ pub async fn bound(channel: &Channel, exchange: &str, keys: &[&str]) -> Result<S
     Ok(declared)
 }
 
-pub async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str, arguments: FieldTable) -> Result<()> {
+pub async fn bind(
+    channel: &Channel,
+    queue: &str,
+    exchange: &str,
+    key: &str,
+    arguments: FieldTable,
+) -> Result<()> {
     channel
-        .queue_bind(queue.into(), exchange.into(), key.into(), QueueBindOptions::default(), arguments)
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            key.into(),
+            QueueBindOptions::default(),
+            arguments,
+        )
         .await
 }
 
 /// Publishes a message; in confirm mode the answer is waited for.
-pub async fn publish(channel: &Channel, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) -> Result<Confirmation> {
+pub async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    properties: BasicProperties,
+    body: &[u8],
+) -> Result<Confirmation> {
     let options = BasicPublishOptions::default();
     channel
         .basic_publish(exchange.into(), key.into(), options, body, properties)
@@ -108,7 +151,13 @@ pub async fn publish(channel: &Channel, exchange: &str, key: &str, properties: B
         .await
 }
 
-pub async fn mandatory(channel: &Channel, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) -> Result<Confirmation> {
+pub async fn mandatory(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    properties: BasicProperties,
+    body: &[u8],
+) -> Result<Confirmation> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
@@ -121,13 +170,22 @@ pub async fn mandatory(channel: &Channel, exchange: &str, key: &str, properties:
 
 pub async fn send(channel: &Channel, queue: &str, bodies: &[&str]) -> Result<()> {
     for body in bodies {
-        publish(channel, "", queue, BasicProperties::default(), body.as_bytes()).await?;
+        publish(
+            channel,
+            "",
+            queue,
+            BasicProperties::default(),
+            body.as_bytes(),
+        )
+        .await?;
     }
     Ok(())
 }
 
 pub async fn get(channel: &Channel, queue: &str, no_ack: bool) -> Result<Option<BasicGetMessage>> {
-    channel.basic_get(queue.into(), BasicGetOptions { no_ack }).await
+    channel
+        .basic_get(queue.into(), BasicGetOptions { no_ack })
+        .await
 }
 
 pub async fn drain(channel: &Channel, queue: &str) -> Result<Vec<String>> {
@@ -163,7 +221,9 @@ pub fn seen(delivery: &Delivery) -> (String, bool) {
 /// Ready messages and consumers.
 pub async fn ready(channel: &Channel, queue: &str) -> Result<(u32, u32)> {
     let passive = QueueDeclareOptions::default().passive();
-    let counted = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+    let counted = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await?;
     Ok((counted.message_count(), counted.consumer_count()))
 }
 
