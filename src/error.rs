@@ -136,6 +136,7 @@ fn channel_code(error: &ChannelError) -> ReplyCode {
         | ChannelError::TxToConfirm
         | ChannelError::ConfirmToTx
         | ChannelError::NotTransactional
+        | ChannelError::PartialCommit
         | ChannelError::TransactionTooLarge(_)
         | ChannelError::MessageTooLarge { .. }
         | ChannelError::UserId { .. } => ReplyCode::PreconditionFailed,

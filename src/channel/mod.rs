@@ -31,7 +31,8 @@ use self::routes::Routes;
 use self::subscription::{SubscriptionKey, Subscriptions};
 use self::tx::Transaction;
 use crate::broker::{
-    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Outbox, Queue, RouteScratch, Settlement, VHost,
+    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Message, Outbox, Queue, RouteScratch, Settlement,
+    VHost,
 };
 use crate::error::Error;
 use crate::output::Output;
@@ -80,6 +81,16 @@ impl Session<'_> {
     /// Hands the batch to the queues. Confirms are the connection's to send.
     pub fn apply_batch(&mut self) {
         *self.hold_back |= self.batch.apply(&self.peer.outbox, self.fx);
+    }
+
+    /// Gives a message to a queue: by the batch, or at once if the queue may refuse it. False if it did (P-06).
+    #[inline]
+    fn publish_to(&mut self, queue: &Arc<Queue>, message: Message) -> bool {
+        if queue.may_refuse() {
+            return queue.offer(message, self.fx);
+        }
+        self.batch.publish(queue, message);
+        true
     }
 
     /// The queue is to be deleted with the connection.
