@@ -8,6 +8,7 @@ struct Command {
     args: leveret::cli::perf::Args,
 }
 
+#[expect(clippy::print_stderr, reason = "the errors of a command")]
 fn main() {
     if let Err(error) = leveret::cli::perf::run(&Command::parse().args) {
         eprintln!("perf: {error}");

@@ -304,4 +304,4 @@ const STALL_SECONDS: u64 = 30;
 /// How long the server has to explain a failure.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Without any message for so long no more are on their way.
-const LAST_MESSAGES: Duration = Duration::from_millis(200);
+const LAST_MESSAGES: Duration = Duration::from_secs(1);

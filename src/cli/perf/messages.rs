@@ -21,13 +21,21 @@ pub(super) fn run(target: &Target, common: &CommonArgs, args: &MessageArgs) -> R
     let mut control = Client::connect(&target.uri)?;
     control.open_channel(1)?;
     let purge = args.fill.is_some() || !args.drain;
-    plan.topology.declare(&mut control, purge)?;
-    let report = scenario(target, common, args, &plan, &mut control);
+    let declared = plan.topology.declare(&mut control, purge);
+    let report = declared.and_then(|()| scenario(target, common, args, &plan, &mut control));
     if args.keep {
         return report;
     }
-    let deleted = plan.topology.delete(&mut control);
+    let deleted = delete(target, &plan);
     report.and_then(|report| deleted.map(|()| report))
+}
+
+/// Deletes what was declared, on a connection of its own: a failure may have ended any other.
+fn delete(target: &Target, plan: &Plan) -> Result<()> {
+    let mut client = Client::connect(&target.uri)?;
+    client.open_channel(1)?;
+    plan.topology.delete(&mut client)?;
+    client.close()
 }
 
 fn scenario(
@@ -177,9 +185,7 @@ fn slow_consumer(
         (beside, flood)
     });
     drop(stuck);
-    let mut control = Client::connect(&target.uri)?;
-    control.open_channel(1)?;
-    flooded.topology.delete(&mut control)?;
+    delete(target, &flooded)?;
     let flood = flood?;
     Ok(Report::new("slow consumer")
         .with("alone", section(&alone))

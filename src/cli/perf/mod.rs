@@ -51,6 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if let Some(process) = target.process {
         process.cpu()?; // rather now than after the run
+        process.forget_peak();
     }
     let report = match &args.mode {
         None => messages::run(&target, &args.common, &args.messages),

@@ -32,6 +32,11 @@ impl Process {
         })
     }
 
+    /// Lets the peak begin anew, where the kernel allows that.
+    pub(super) fn forget_peak(self) {
+        let _ = fs::write(self.path("clear_refs"), "5");
+    }
+
     fn read(self, file: &str) -> Result<String> {
         let path = self.path(file);
         fs::read_to_string(&path).map_err(|source| Error::Process { path, source })

@@ -170,7 +170,10 @@ impl Quantity {
     /// None for what was not measured and for sections.
     fn to_text(&self) -> Option<String> {
         Some(match self {
-            Self::Bytes(bytes) => format!("{:.1} MiB", (*bytes)? as f64 / 1048576.0),
+            Self::Bytes(bytes) => match (*bytes)? {
+                bytes @ ..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+                bytes => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+            },
             Self::Cores(cores) => format!("{:.2}", (*cores)?),
             Self::Count(count) => grouped(*count),
             Self::Nanoseconds(nanoseconds) => format!("{} ns", grouped((*nanoseconds)? as u64)),
