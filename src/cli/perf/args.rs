@@ -84,7 +84,7 @@ pub struct MessageArgs {
     #[arg(long)]
     pub durable: bool,
     /// An argument of the queues: an integer if it reads as one, else a string
-    #[arg(long = "queue-arg", alias = "queue-args", value_name = "KEY=VALUE", value_parser = queue_argument, value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = queue_argument, value_delimiter = ',', action = ArgAction::Append)]
     pub queue_args: Vec<(String, FieldValue)>,
     /// Use publisher confirms, with at most N messages of each publisher unconfirmed; 0 for none
     #[arg(long, short = 'c', value_name = "N", default_value = "0")]

@@ -299,10 +299,7 @@ pub(super) fn end_or_method<'a>(frame: &Frame<'a>) -> Result<Option<Method<'a>>>
             code: close.reply_code,
             text: close.reply_text.to_owned(),
         }),
-        Method::BasicCancel(cancel) => Err(Error::Protocol(format!(
-            "consumer {} was cancelled",
-            cancel.consumer_tag
-        ))),
+        Method::BasicCancel(cancel) => Err(Error::Cancelled(cancel.consumer_tag.to_owned())),
         method => Ok(Some(method)),
     }
 }

@@ -5,6 +5,9 @@ use std::io;
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The server ended a consumer: its queue is gone.
+    #[error("the server cancelled consumer {0}")]
+    Cancelled(String),
     /// The server ended a channel.
     #[error("the server closed the channel: {code} {text}")]
     ChannelClosed {

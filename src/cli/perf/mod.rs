@@ -4,10 +4,10 @@
 //! the wire. Publishes are encoded once and written in blocks, deliveries are recognised by their
 //! form, so that this side takes less time for a message than a broker can.
 //!
-//! - [`args`] are the options, [`plan`] what they mean.
-//! - [`load`] runs [`publisher`]s and [`consumer`]s and watches them; [`messages`] are the kinds of such
-//!   runs. [`ping`], [`churn`] and [`idle`] are the others.
-//! - [`client`] is a connection, [`report`] what is printed.
+//! - `args` are the options, `plan` what they mean.
+//! - `load` runs `publisher`s and `consumer`s and watches them; `messages` are the kinds of such
+//!   runs. `ping`, `churn` and `idle` are the others.
+//! - `client` is a connection, `report` what is printed.
 
 pub mod args;
 mod block;

@@ -25,7 +25,7 @@ impl Window {
         Self {
             size,
             first: 1,
-            sent: VecDeque::with_capacity(size),
+            sent: VecDeque::with_capacity(size.min(65_536)),
             unconfirmed: 0,
         }
     }
