@@ -20,6 +20,9 @@ pub enum ConnectionError {
     /// Ordered from outside: shutdown, an operator (C-29): 320.
     #[error("{0}")]
     Forced(String),
+    /// The broker failed (C-22): 541.
+    #[error("the broker failed; its log says how")]
+    Failed,
     /// The frame layer cannot go on (C-23): 501.
     #[error("type {kind}, {octets}: {error}")]
     Frame {
@@ -135,6 +138,7 @@ impl ConnectionError {
     pub fn code(&self) -> ReplyCode {
         match self {
             Self::Forced(_) => ReplyCode::ConnectionForced,
+            Self::Failed => ReplyCode::InternalError,
             Self::Frame { .. }
             | Self::UnknownFrame { .. }
             | Self::CannotDecode(_)
@@ -152,6 +156,7 @@ impl ConnectionError {
     pub fn names_method(&self) -> bool {
         match self {
             Self::Forced(_)
+            | Self::Failed
             | Self::Frame { .. }
             | Self::UnknownFrame { .. }
             | Self::UnexpectedFrame { .. }

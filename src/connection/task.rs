@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -96,7 +97,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs until the connection is over.
     pub(super) async fn run(&mut self) -> End {
-        poll_fn(|cx| Scratch::lend(|scratch| self.turn(cx, scratch))).await
+        poll_fn(|cx| {
+            let turn = catch_unwind(AssertUnwindSafe(|| Scratch::lend(|scratch| self.turn(cx, scratch))));
+            turn.unwrap_or_else(|_| Poll::Ready(failed()))
+        })
+        .await
     }
 
     /// Gives everything back to the broker: consumers, unacked messages, exclusive queues. What is left is for the socket.
@@ -260,6 +265,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         Poll::Pending
     }
+}
+
+/// A bug of ours ends the connection that met it, with 541 as in RabbitMQ (C-22), and gives back what it held; no other notices.
+fn failed() -> End {
+    Scratch::lend(|scratch| *scratch = Scratch::default());
+    End::Refused(Refused::new(&super::ConnectionError::Failed.into(), (0, 0)))
 }
 
 impl<S> Connection<S> {
