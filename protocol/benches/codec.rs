@@ -15,19 +15,13 @@ const ROUNDS: usize = 300;
 fn main() {
     for body_len in [16, 1024] {
         let input = publishes(body_len);
-        measure(&format!("read publish {body_len} B, whole"), || {
-            read_whole(&input)
-        });
-        measure(&format!("read publish {body_len} B, assembler"), || {
-            read_assembled(&input)
-        });
+        measure(&format!("read publish {body_len} B, whole"), || read_whole(&input));
+        measure(&format!("read publish {body_len} B, assembler"), || read_assembled(&input));
     }
     let mut out = Vec::new();
     for body_len in [16, 1024] {
         let body = vec![7; body_len];
-        measure(&format!("write deliver {body_len} B"), || {
-            write(&mut out, &body)
-        });
+        measure(&format!("write deliver {body_len} B"), || write(&mut out, &body));
     }
 }
 
@@ -40,17 +34,11 @@ fn measure(name: &str, mut run: impl FnMut()) {
         })
         .min()
         .unwrap_or_default();
-    println!(
-        "{name:34} {:7.1} ns",
-        best.as_nanos() as f64 / MESSAGES as f64
-    );
+    println!("{name:34} {:7.1} ns", best.as_nanos() as f64 / MESSAGES as f64);
 }
 
 fn publishes(body_len: usize) -> Vec<u8> {
-    let publish = basic::Publish {
-        routing_key: b"bench.queue.1",
-        ..Default::default()
-    };
+    let publish = basic::Publish { routing_key: b"bench.queue.1", ..Default::default() };
     let mut out = Vec::new();
     for _ in 0..MESSAGES {
         frame::write_method(&mut out, 1, &publish.into());

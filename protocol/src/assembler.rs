@@ -154,8 +154,7 @@ impl AssemblerError {
             | Self::ExpectedContentHeader(method)
             | Self::Properties(method) => Some(method),
             Self::Method(
-                MethodError::Syntax { class, method }
-                | MethodError::UnknownClassOrMethod { class, method },
+                MethodError::Syntax { class, method } | MethodError::UnknownClassOrMethod { class, method },
             ) => Some(MethodId { class, method }),
             Self::ContentHeader(_)
             | Self::ExpectedMethod
@@ -184,28 +183,17 @@ pub struct Assembler {
 impl Assembler {
     /// An assembler that waits for a method.
     pub const fn new() -> Self {
-        Self {
-            state: State::Method,
-            method: Vec::new(),
-            properties: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { state: State::Method, method: Vec::new(), properties: Vec::new(), body: Vec::new() }
     }
 
     /// Takes the channel's next frame. A body of more than `max_message_size` bytes is not kept.
     ///
     /// After an error the state is as before it.
     #[inline]
-    pub fn frame<'s>(
-        &'s mut self,
-        frame: &Frame<'s>,
-        max_message_size: u64,
-    ) -> Result<Step<'s>, AssemblerError> {
+    pub fn frame<'s>(&'s mut self, frame: &Frame<'s>, max_message_size: u64) -> Result<Step<'s>, AssemblerError> {
         match frame.kind {
             kind::METHOD => self.method(frame.payload),
-            kind::HEADER => {
-                self.content_header(ContentHeader::decode(frame.payload)?, max_message_size)
-            }
+            kind::HEADER => self.content_header(ContentHeader::decode(frame.payload)?, max_message_size),
             kind::BODY => self.content_body(frame.payload),
             kind::HEARTBEAT => Err(AssemblerError::Heartbeat),
             kind => Err(AssemblerError::UnknownFrame { kind }),
@@ -245,11 +233,7 @@ impl Assembler {
         Ok(Step::More)
     }
 
-    fn content_header(
-        &mut self,
-        header: ContentHeader<'_>,
-        max_message_size: u64,
-    ) -> Result<Step<'_>, AssemblerError> {
+    fn content_header(&mut self, header: ContentHeader<'_>, max_message_size: u64) -> Result<Step<'_>, AssemblerError> {
         let method = match self.state {
             State::Method => return Err(AssemblerError::ExpectedMethod),
             State::ContentHeader(method) => method,
@@ -263,12 +247,7 @@ impl Assembler {
         if body_size == 0 {
             return self.finish(0, oversized, Cow::Borrowed(&[]));
         }
-        self.state = State::ContentBody {
-            method,
-            body_size,
-            remaining: body_size,
-            oversized,
-        };
+        self.state = State::ContentBody { method, body_size, remaining: body_size, oversized };
         Ok(Step::More)
     }
 
@@ -278,16 +257,10 @@ impl Assembler {
             State::ContentHeader(method) => {
                 return Err(AssemblerError::ExpectedContentHeader(method));
             }
-            State::ContentBody {
-                method,
-                body_size,
-                remaining,
-                oversized,
-            } => (method, body_size, remaining, oversized),
+            State::ContentBody { method, body_size, remaining, oversized } => (method, body_size, remaining, oversized),
         };
-        let remaining = remaining
-            .checked_sub(payload.len() as u64)
-            .ok_or(AssemblerError::BodyExceedsRemaining(method))?;
+        let remaining =
+            remaining.checked_sub(payload.len() as u64).ok_or(AssemblerError::BodyExceedsRemaining(method))?;
         if remaining == 0 && oversized {
             return self.finish(body_size, true, Cow::Borrowed(&[]));
         }
@@ -301,12 +274,7 @@ impl Assembler {
             let body = std::mem::take(&mut self.body);
             return self.finish(body_size, false, Cow::Owned(body));
         }
-        self.state = State::ContentBody {
-            method,
-            body_size,
-            remaining,
-            oversized,
-        };
+        self.state = State::ContentBody { method, body_size, remaining, oversized };
         Ok(Step::More)
     }
 
@@ -335,11 +303,7 @@ impl Assembler {
 /// None means nothing but that [`Assembler`] has to decide, from the method frame on. This way
 /// keeps no state and copies nothing; most publishes go it.
 #[inline]
-pub fn whole_publish(
-    input: &[u8],
-    channel: u16,
-    frame_max: u32,
-) -> Option<(ContentHeader<'_>, &[u8], usize)> {
+pub fn whole_publish(input: &[u8], channel: u16, frame_max: u32) -> Option<(ContentHeader<'_>, &[u8], usize)> {
     let (frame, header_len) = frame::decode(input, frame_max).ok()??;
     if frame.kind != kind::HEADER || frame.channel != channel {
         return None;
@@ -350,9 +314,7 @@ pub fn whole_publish(
         return Some((header, &[], header_len));
     }
     let (frame, body_len) = frame::decode(input.get(header_len..)?, frame_max).ok()??;
-    let whole = frame.kind == kind::BODY
-        && frame.channel == channel
-        && frame.payload.len() as u64 == header.body_size;
+    let whole = frame.kind == kind::BODY && frame.channel == channel && frame.payload.len() as u64 == header.body_size;
     whole.then_some((header, frame.payload, header_len + body_len))
 }
 
@@ -368,9 +330,7 @@ fn check_header(method: MethodId, header: &ContentHeader<'_>) -> Result<(), Asse
     if size > CONTENT_BODY_SIZE_MAX {
         return Err(AssemblerError::BodyTooLarge { method, size });
     }
-    BasicProperties::decode(header.properties)
-        .map(drop)
-        .map_err(|_| AssemblerError::Properties(method))
+    BasicProperties::decode(header.properties).map(drop).map_err(|_| AssemblerError::Properties(method))
 }
 
 /// Appends to a body, doubling its room as needed but not beyond the announced size.
@@ -392,10 +352,7 @@ fn refill(buffer: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 const METHOD_ID_LEN: usize = 4;
-const PUBLISH: MethodId = MethodId {
-    class: 60,
-    method: 40,
-};
+const PUBLISH: MethodId = MethodId { class: 60, method: 40 };
 
 /// Room for a body in several frames that is taken at once, in bytes: a few frames of the usual
 /// size.

@@ -144,9 +144,7 @@ impl FieldTable {
 
     /// The value of the first entry named `key`.
     pub fn get(&self, key: &str) -> Option<&FieldValue> {
-        self.iter()
-            .find(|(name, _)| *name == key.as_bytes())
-            .map(|(_, value)| value)
+        self.iter().find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
     }
 
     /// The entries in order.

@@ -86,29 +86,15 @@ pub fn decode(input: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>
     };
     if frame_max != 0 && size > frame_max {
         let max = frame_max.saturating_sub(FRAME_OVERHEAD as u32);
-        return Err(FrameError::TooLarge {
-            channel,
-            kind,
-            size,
-            max,
-        });
+        return Err(FrameError::TooLarge { channel, kind, size, max });
     }
     let Some((payload, &[end, ..])) = rest.split_at_checked(size as usize) else {
         return Ok(None);
     };
     if end != FRAME_END {
-        return Err(FrameError::BadEnd {
-            channel,
-            kind,
-            size,
-            end,
-        });
+        return Err(FrameError::BadEnd { channel, kind, size, end });
     }
-    let frame = Frame {
-        kind,
-        channel,
-        payload,
-    };
+    let frame = Frame { kind, channel, payload };
     Ok(Some((frame, FRAME_OVERHEAD + payload.len())))
 }
 

@@ -52,8 +52,7 @@ pub fn assemble(input: &[u8]) {
             Ok(Step::Method(method)) => assert!(!method.has_content()),
             Ok(Step::More) if frame.kind == kind::METHOD => {
                 if frame.payload.starts_with(&[0, 60, 0, 40]) {
-                    whole = whole_publish(rest, frame.channel, 0)
-                        .map(|(header, body, _)| (header.properties, body));
+                    whole = whole_publish(rest, frame.channel, 0).map(|(header, body, _)| (header.properties, body));
                 }
             }
             Ok(Step::More) => {}
@@ -75,10 +74,7 @@ pub fn table(input: &[u8]) {
     // Canonical form and owned form write the same letters and booleans.
     let mut raw = Vec::new();
     let headers = Some(table);
-    let with_headers = BasicProperties {
-        headers,
-        ..Default::default()
-    };
+    let with_headers = BasicProperties { headers, ..Default::default() };
     with_headers.encode(&mut raw);
     canonicalize_headers_in_place(&mut raw);
     let canonical = BasicProperties::decode(&raw).expect("still readable");

@@ -42,9 +42,7 @@ pub use assembler::{Assembler, AssemblerError, Content, State, Step, whole_publi
 pub use field::{EncodedTable, FieldTable, FieldValue};
 pub use frame::{Frame, FrameError};
 pub use method::{Method, MethodError, MethodId};
-pub use properties::{
-    BasicProperties, ContentHeader, PropertiesError, canonicalize_headers_in_place,
-};
+pub use properties::{BasicProperties, ContentHeader, PropertiesError, canonicalize_headers_in_place};
 pub use reply_code::ReplyCode;
 pub use table::{Array, TABLE_DEPTH_MAX, Table, TableError, Value};
 

@@ -236,13 +236,7 @@ impl Method<'_> {
     /// Whether a content header and body frames follow.
     #[inline]
     pub const fn has_content(&self) -> bool {
-        matches!(
-            self,
-            Self::BasicPublish(_)
-                | Self::BasicReturn(_)
-                | Self::BasicDeliver(_)
-                | Self::BasicGetOk(_)
-        )
+        matches!(self, Self::BasicPublish(_) | Self::BasicReturn(_) | Self::BasicDeliver(_) | Self::BasicGetOk(_))
     }
 }
 

@@ -33,12 +33,7 @@ impl<'a> ContentHeader<'a> {
         let mut fixed = (be_u16, be_u16, be_u64);
         let parsed: Parsed<'a, _> = fixed.parse(payload);
         let (properties, (class_id, weight, body_size)) = parsed.map_err(|_| ContentHeaderError)?;
-        Ok(Self {
-            class_id,
-            weight,
-            body_size,
-            properties,
-        })
+        Ok(Self { class_id, weight, body_size, properties })
     }
 }
 
@@ -177,12 +172,8 @@ fn canonicalize(mut bytes: &mut [u8], named: bool, depth: usize) {
                     return;
                 };
                 match shape {
-                    Shape::Array if depth < TABLE_DEPTH_MAX => {
-                        canonicalize(content, false, depth + 1)
-                    }
-                    Shape::Table if depth < TABLE_DEPTH_MAX => {
-                        canonicalize(content, true, depth + 1)
-                    }
+                    Shape::Array if depth < TABLE_DEPTH_MAX => canonicalize(content, false, depth + 1),
+                    Shape::Table if depth < TABLE_DEPTH_MAX => canonicalize(content, true, depth + 1),
                     _ => {}
                 }
                 rest

@@ -11,9 +11,7 @@
 use nom::Parser;
 use nom::bytes::complete::take;
 use nom::combinator::map;
-use nom::number::complete::{
-    be_f32, be_f64, be_i8, be_i16, be_i32, be_i64, be_u8, be_u16, be_u32, be_u64,
-};
+use nom::number::complete::{be_f32, be_f64, be_i8, be_i16, be_i32, be_i64, be_u8, be_u16, be_u32, be_u64};
 
 use crate::field::{EncodedTable, FieldTable, FieldValue};
 use crate::wire::{Parsed, long_string, short_string};
@@ -66,16 +64,12 @@ impl<'a> Table<'a> {
     /// The value of the first entry named `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
-        self.iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
+        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
     /// An owned copy.
     pub fn to_owned(&self) -> FieldTable {
-        self.iter()
-            .map(|(name, value)| (name.to_vec(), value.to_owned()))
-            .collect()
+        self.iter().map(|(name, value)| (name.to_vec(), value.to_owned())).collect()
     }
 }
 
@@ -293,11 +287,7 @@ fn value(input: &[u8]) -> Parsed<'_, Value<'_>> {
         b't' => map(be_u8, |b| Value::Bool(b != 0)).parse(input),
         b'd' => map(be_f64, Value::F64).parse(input),
         b'f' => map(be_f32, Value::F32).parse(input),
-        b'D' => map((be_u8, be_u32), |(scale, value)| Value::Decimal {
-            scale,
-            value,
-        })
-        .parse(input),
+        b'D' => map((be_u8, be_u32), |(scale, value)| Value::Decimal { scale, value }).parse(input),
         b'T' => map(be_u64, Value::Timestamp).parse(input),
         b'F' => map(long_string, |bytes| Value::Table(Table(bytes))).parse(input),
         b'A' => map(long_string, |bytes| Value::Array(Array(bytes))).parse(input),

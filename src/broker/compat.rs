@@ -26,6 +26,15 @@ pub enum Compat {
 pub struct UnknownCompat(String);
 
 impl Compat {
+    /// The version that clients are told (C-05, D-1).
+    pub const fn claimed_version(self) -> &'static str {
+        match self {
+            Self::Lenient | Self::V4_3 => "4.3.6",
+            Self::V4_2 => "4.2.9",
+            Self::V3_13 => "3.13.7",
+        }
+    }
+
     /// The lowest frame_max, in bytes, that a client may ask for; also the limit before authentication (0.1, C-16).
     pub const fn frame_max_min(self) -> u32 {
         match self {
@@ -151,10 +160,7 @@ mod tests {
             assert_eq!(compat.to_string().parse(), Ok(compat));
         }
         let unknown = "4.1".parse::<Compat>().unwrap_err();
-        assert_eq!(
-            unknown.to_string(),
-            "'4.1' is none of lenient, 4.3, 4.2, 3.13"
-        );
+        assert_eq!(unknown.to_string(), "'4.1' is none of lenient, 4.3, 4.2, 3.13");
     }
 
     #[test]

@@ -1,4 +1,134 @@
-//! What the broker does with messages, without sockets, files or a clock.
+//! The core: vhosts, exchanges, queues, consumers and messages. No sockets, no files, no clock and no randomness of its own; whoever
+//! calls gives what it needs and carries out the [`Effects`] that come back.
 
 pub mod arguments;
 pub mod compat;
+mod connection;
+mod effects;
+mod error;
+pub mod exchange;
+mod memory;
+mod message;
+mod outbox;
+mod queue;
+mod reply;
+mod slab;
+pub mod topology;
+mod vhost;
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+
+pub use connection::ConnectionId;
+pub use effects::Effects;
+pub use error::BrokerError;
+pub use memory::Memory;
+pub use message::{Body, Message, Parts};
+pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
+pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Queue, Settled, Settlement, Subscriber};
+pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
+pub use topology::RouteScratch;
+pub use vhost::{Found, QueueDeclare, VHost};
+
+use self::compat::Compat;
+
+/// What a broker is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokerSettings {
+    /// The line of RabbitMQ to follow where they differ.
+    pub compat: Compat,
+    /// Memory for messages in bytes; above it publishers are blocked.
+    pub memory_max: u64,
+    /// Makes generated names and secrets: a random number, or a fixed one for repeatable runs.
+    pub seed: u64,
+}
+
+/// What survives a connection. A value: it can be made and dropped many times in a process, with or without sockets.
+pub struct Broker {
+    compat: Compat,
+    vhosts: DashMap<Box<str>, Arc<VHost>, RandomState>,
+    connections: DashMap<ConnectionId, Arc<Outbox>, RandomState>,
+    memory: Arc<Memory>,
+    replies: ReplyConsumers,
+    random: Mutex<StdRng>,
+}
+
+impl Broker {
+    /// A broker with the vhost `/`.
+    pub fn new(settings: BrokerSettings) -> Self {
+        let mut random = StdRng::seed_from_u64(settings.seed);
+        let broker = Self {
+            compat: settings.compat,
+            vhosts: DashMap::default(),
+            connections: DashMap::default(),
+            memory: Arc::new(Memory::new(settings.memory_max)),
+            replies: ReplyConsumers::new(random.next_u64()),
+            random: Mutex::new(random),
+        };
+        broker.add_vhost("/");
+        broker
+    }
+
+    /// Adds an empty vhost unless it exists.
+    pub fn add_vhost(&self, name: &str) -> Arc<VHost> {
+        let make = || Arc::new(VHost::new(name, self.compat, self.memory.clone()));
+        self.vhosts.entry(name.into()).or_insert_with(make).clone()
+    }
+
+    /// The vhost of this name.
+    pub fn vhost(&self, name: &str) -> Option<Arc<VHost>> {
+        self.vhosts.get(name).map(|vhost| vhost.clone())
+    }
+
+    /// The line of RabbitMQ that it follows.
+    pub fn compat(&self) -> Compat {
+        self.compat
+    }
+
+    /// The account of message memory.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// The reply consumers.
+    pub fn replies(&self) -> &ReplyConsumers {
+        &self.replies
+    }
+
+    /// Enters a connection that is open.
+    pub fn add_connection(&self, id: ConnectionId, outbox: Arc<Outbox>) {
+        self.connections.insert(id, outbox);
+    }
+
+    /// Forgets a connection.
+    pub fn remove_connection(&self, id: ConnectionId) {
+        self.connections.remove(&id);
+    }
+
+    /// How many connections are open.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Orders every connection to close with 320 and this text (C-29).
+    pub fn close_connections(&self, why: &str) {
+        let all: Vec<_> = self.connections.iter().map(|entry| entry.value().clone()).collect();
+        for outbox in all {
+            outbox.force_close(Forced(why.to_owned()));
+        }
+    }
+
+    /// A name that is not in use: the prefix and 22 characters (Q-02, S-04).
+    pub fn generate_name(&self, prefix: &str) -> String {
+        let mut bytes = [0; 16];
+        self.random.lock().fill_bytes(&mut bytes);
+        format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+}

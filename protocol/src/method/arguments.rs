@@ -4,9 +4,7 @@
 use nom::number::complete::{be_u8, be_u16, be_u32, be_u64};
 
 use crate::table;
-use crate::wire::{
-    Parsed, long_string, put_long_string, put_short_str, put_short_string, short_string,
-};
+use crate::wire::{Parsed, long_string, put_long_string, put_short_str, put_short_string, short_string};
 
 /// The type of a method argument on the wire, named as in the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,18 +4,14 @@ use leveret_protocol::assembler::{BODY_RESERVED_MAX, CONTENT_BODY_SIZE_MAX};
 use leveret_protocol::frame::{self, Frame, kind};
 use leveret_protocol::method::{basic, tx};
 use leveret_protocol::{
-    Assembler, AssemblerError, Content, Method, MethodError, MethodId, ReplyCode, State, Step,
-    whole_publish,
+    Assembler, AssemblerError, Content, Method, MethodError, MethodId, ReplyCode, State, Step, whole_publish,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::generate::properties;
 
-const PUBLISH: MethodId = MethodId {
-    class: 60,
-    method: 40,
-};
+const PUBLISH: MethodId = MethodId { class: 60, method: 40 };
 const NO_LIMIT: u64 = u64::MAX;
 const NO_PROPERTIES: &[u8] = &[0, 0];
 
@@ -26,19 +22,11 @@ fn method<'a>(method: impl Into<Method<'a>>) -> Vec<u8> {
 }
 
 fn publish() -> Vec<u8> {
-    method(basic::Publish {
-        exchange: b"e",
-        routing_key: b"k",
-        ..Default::default()
-    })
+    method(basic::Publish { exchange: b"e", routing_key: b"k", ..Default::default() })
 }
 
 fn header(class: u16, weight: u16, size: u64, properties: &[u8]) -> Vec<u8> {
-    let (class, weight, size) = (
-        class.to_be_bytes(),
-        weight.to_be_bytes(),
-        size.to_be_bytes(),
-    );
+    let (class, weight, size) = (class.to_be_bytes(), weight.to_be_bytes(), size.to_be_bytes());
     [&class[..], &weight, &size, properties].concat()
 }
 
@@ -47,21 +35,11 @@ fn play(frames: &[(u8, Vec<u8>)]) -> Result<String, AssemblerError> {
     let mut assembler = Assembler::new();
     let (last, first) = frames.split_last().unwrap();
     for (kind, payload) in first {
-        let frame = Frame {
-            kind: *kind,
-            channel: 1,
-            payload,
-        };
+        let frame = Frame { kind: *kind, channel: 1, payload };
         assert_eq!(assembler.frame(&frame, NO_LIMIT), Ok(Step::More));
     }
-    let frame = Frame {
-        kind: last.0,
-        channel: 1,
-        payload: &last.1,
-    };
-    assembler
-        .frame(&frame, NO_LIMIT)
-        .map(|step| format!("{step:?}"))
+    let frame = Frame { kind: last.0, channel: 1, payload: &last.1 };
+    assembler.frame(&frame, NO_LIMIT).map(|step| format!("{step:?}"))
 }
 
 #[test]
@@ -76,68 +54,18 @@ fn c_23_c_24_each_violation_has_its_text_and_method() {
     let cases = [
         (vec![(kind::HEADER, size(0))], 505, not_method, None),
         (vec![(kind::BODY, vec![])], 505, not_method, None),
-        (
-            vec![publish(), (kind::BODY, vec![])],
-            505,
-            not_header,
-            Some(PUBLISH),
-        ),
+        (vec![publish(), (kind::BODY, vec![])], 505, not_header, Some(PUBLISH)),
         (vec![publish(), publish()], 505, not_header, Some(PUBLISH)),
-        (
-            vec![publish(), (kind::METHOD, vec![0; 4])],
-            505,
-            not_header,
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, header(50, 1, 0, NO_PROPERTIES))],
-            505,
-            not_header,
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, header(50, 0, 0, NO_PROPERTIES))],
-            505,
-            other_class,
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, size(CONTENT_BODY_SIZE_MAX + 1))],
-            501,
-            too_large,
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, header(60, 0, 0, b"\x80\0\x05"))],
-            501,
-            "malformed properties",
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, vec![0, 60, 0, 0])],
-            501,
-            "unknown_frame",
-            None,
-        ),
-        (
-            vec![publish(), (kind::METHOD, vec![0, 60])],
-            501,
-            "unknown_frame",
-            None,
-        ),
+        (vec![publish(), (kind::METHOD, vec![0; 4])], 505, not_header, Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, header(50, 1, 0, NO_PROPERTIES))], 505, not_header, Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, header(50, 0, 0, NO_PROPERTIES))], 505, other_class, Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, size(CONTENT_BODY_SIZE_MAX + 1))], 501, too_large, Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, header(60, 0, 0, b"\x80\0\x05"))], 501, "malformed properties", Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, vec![0, 60, 0, 0])], 501, "unknown_frame", None),
+        (vec![publish(), (kind::METHOD, vec![0, 60])], 501, "unknown_frame", None),
         (vec![publish(), (4, vec![])], 501, "unknown_frame", None),
-        (
-            vec![publish(), (kind::HEADER, size(3)), publish()],
-            505,
-            not_body,
-            Some(PUBLISH),
-        ),
-        (
-            vec![publish(), (kind::HEADER, size(3)), (kind::HEADER, size(3))],
-            505,
-            not_body,
-            Some(PUBLISH),
-        ),
+        (vec![publish(), (kind::HEADER, size(3)), publish()], 505, not_body, Some(PUBLISH)),
+        (vec![publish(), (kind::HEADER, size(3)), (kind::HEADER, size(3))], 505, not_body, Some(PUBLISH)),
         (
             vec![
                 publish(),
@@ -150,12 +78,7 @@ fn c_23_c_24_each_violation_has_its_text_and_method() {
             "content body frame exceeds remaining content size",
             Some(PUBLISH),
         ),
-        (
-            vec![(kind::HEARTBEAT, vec![])],
-            505,
-            "unexpected heartbeat",
-            None,
-        ),
+        (vec![(kind::HEARTBEAT, vec![])], 505, "unexpected heartbeat", None),
     ];
     for (frames, code, text, method) in cases {
         let error = play(&frames).unwrap_err();
@@ -168,71 +91,34 @@ fn c_23_c_24_each_violation_has_its_text_and_method() {
 #[test]
 fn a_refused_frame_leaves_the_state_alone() {
     let mut assembler = Assembler::new();
-    let unknown = Frame {
-        kind: kind::METHOD,
-        channel: 1,
-        payload: &[0, 70, 0, 1],
-    };
+    let unknown = Frame { kind: kind::METHOD, channel: 1, payload: &[0, 70, 0, 1] };
     let error = assembler.frame(&unknown, NO_LIMIT).unwrap_err();
-    let id = MethodId {
-        class: 70,
-        method: 1,
-    };
-    assert_eq!(
-        error,
-        MethodError::UnknownClassOrMethod {
-            class: 70,
-            method: 1
-        }
-        .into()
-    );
-    assert_eq!(
-        (error.reply_code(), error.method()),
-        (ReplyCode::FrameError, Some(id))
-    );
+    let id = MethodId { class: 70, method: 1 };
+    assert_eq!(error, MethodError::UnknownClassOrMethod { class: 70, method: 1 }.into());
+    assert_eq!((error.reply_code(), error.method()), (ReplyCode::FrameError, Some(id)));
     assert_eq!(assembler.state(), State::Method);
 }
 
 #[test]
 fn a_method_without_content_is_given_at_once() {
     let payload = method(tx::Select {});
-    let frame = Frame {
-        kind: kind::METHOD,
-        channel: 1,
-        payload: &payload,
-    };
-    let step = Assembler::new()
-        .frame(&frame, NO_LIMIT)
-        .map(|s| s == Step::Method(tx::Select {}.into()));
+    let frame = Frame { kind: kind::METHOD, channel: 1, payload: &payload };
+    let step = Assembler::new().frame(&frame, NO_LIMIT).map(|s| s == Step::Method(tx::Select {}.into()));
     assert_eq!(step, Ok(true));
 }
 
 #[test]
 fn an_empty_body_needs_no_frame_and_allows_none() {
-    let start = vec![
-        (kind::METHOD, publish()),
-        (kind::HEADER, header(60, 0, 0, NO_PROPERTIES)),
-    ];
+    let start = vec![(kind::METHOD, publish()), (kind::HEADER, header(60, 0, 0, NO_PROPERTIES))];
     assert!(play(&start).unwrap().starts_with("Content"));
 
     let mut assembler = Assembler::new();
     for (kind, payload) in &start {
-        let frame = Frame {
-            kind: *kind,
-            channel: 1,
-            payload,
-        };
+        let frame = Frame { kind: *kind, channel: 1, payload };
         assembler.frame(&frame, NO_LIMIT).unwrap();
     }
-    let empty = Frame {
-        kind: kind::BODY,
-        channel: 1,
-        payload: &[],
-    };
-    assert_eq!(
-        assembler.frame(&empty, NO_LIMIT),
-        Err(AssemblerError::ExpectedMethod)
-    );
+    let empty = Frame { kind: kind::BODY, channel: 1, payload: &[] };
+    assert_eq!(assembler.frame(&empty, NO_LIMIT), Err(AssemblerError::ExpectedMethod));
 }
 
 #[test]
@@ -245,11 +131,7 @@ fn p_07_an_oversized_body_is_counted_but_not_kept() {
     let mut oversized = None;
     for (kind, payload) in payloads.into_iter().chain([body, body, body]) {
         assert_eq!(oversized, None);
-        let frame = Frame {
-            kind,
-            channel: 1,
-            payload,
-        };
+        let frame = Frame { kind, channel: 1, payload };
         if let Step::Content(content) = assembler.frame(&frame, 2_999_999).unwrap() {
             assert!(content.oversized && content.body.is_empty());
             oversized = Some(content.body_size);
@@ -262,20 +144,9 @@ fn p_07_an_oversized_body_is_counted_but_not_kept() {
 #[test]
 fn an_announced_size_reserves_no_memory() {
     let mut assembler = Assembler::new();
-    let (publish, header) = (
-        publish(),
-        header(60, 0, CONTENT_BODY_SIZE_MAX, NO_PROPERTIES),
-    );
-    for (kind, payload) in [
-        (kind::METHOD, &publish[..]),
-        (kind::HEADER, &header),
-        (kind::BODY, b"x"),
-    ] {
-        let frame = Frame {
-            kind,
-            channel: 1,
-            payload,
-        };
+    let (publish, header) = (publish(), header(60, 0, CONTENT_BODY_SIZE_MAX, NO_PROPERTIES));
+    for (kind, payload) in [(kind::METHOD, &publish[..]), (kind::HEADER, &header), (kind::BODY, b"x")] {
+        let frame = Frame { kind, channel: 1, payload };
         assert_eq!(assembler.frame(&frame, NO_LIMIT), Ok(Step::More));
     }
     assert!(assembler.capacity() <= BODY_RESERVED_MAX + 10_000);
@@ -286,26 +157,12 @@ fn a_body_in_one_frame_is_not_copied() {
     let mut assembler = Assembler::new();
     let (publish, header) = (publish(), header(60, 0, 5, NO_PROPERTIES));
     for (kind, payload) in [(kind::METHOD, &publish[..]), (kind::HEADER, &header)] {
-        let frame = Frame {
-            kind,
-            channel: 1,
-            payload,
-        };
+        let frame = Frame { kind, channel: 1, payload };
         assert_eq!(assembler.frame(&frame, NO_LIMIT), Ok(Step::More));
     }
-    let frame = Frame {
-        kind: kind::BODY,
-        channel: 1,
-        payload: b"hello",
-    };
+    let frame = Frame { kind: kind::BODY, channel: 1, payload: b"hello" };
     let step = assembler.frame(&frame, NO_LIMIT).unwrap();
-    assert!(matches!(
-        step,
-        Step::Content(Content {
-            body: Cow::Borrowed(b"hello"),
-            ..
-        })
-    ));
+    assert!(matches!(step, Step::Content(Content { body: Cow::Borrowed(b"hello"), .. })));
 }
 
 #[test]
@@ -315,15 +172,9 @@ fn whole_publish_wants_all_of_it_on_its_channel() {
     let header_len = input.len();
     frame::write_body(&mut input, 1, 0, b"hello");
     let (header, body, len) = whole_publish(&input, 1, 4096).unwrap();
-    assert_eq!(
-        (header.properties, body, len),
-        (NO_PROPERTIES, &b"hello"[..], input.len())
-    );
+    assert_eq!((header.properties, body, len), (NO_PROPERTIES, &b"hello"[..], input.len()));
     for len in 0..input.len() {
-        assert!(
-            whole_publish(&input[..len], 1, 4096).is_none(),
-            "{len} bytes"
-        );
+        assert!(whole_publish(&input[..len], 1, 4096).is_none(), "{len} bytes");
     }
     assert!(whole_publish(&input, 2, 4096).is_none());
     let mut other_body = input.clone();

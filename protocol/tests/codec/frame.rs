@@ -1,6 +1,4 @@
-use leveret_protocol::frame::{
-    self, FRAME_END, FRAME_HEADER_LEN, Frame, FrameError, PROTOCOL_HEADER, kind,
-};
+use leveret_protocol::frame::{self, FRAME_END, FRAME_HEADER_LEN, Frame, FrameError, PROTOCOL_HEADER, kind};
 use leveret_protocol::method::{basic, connection, queue};
 use leveret_protocol::{FieldTable, Method, Table};
 use proptest::collection::vec;
@@ -20,11 +18,7 @@ fn well_known_frames_have_their_bytes() {
     frame::write_heartbeat(&mut out);
     assert_eq!(out, b"\x08\x00\x00\x00\x00\x00\x00\xce");
 
-    let tune = connection::Tune {
-        channel_max: 2047,
-        frame_max: 131_072,
-        heartbeat: 60,
-    };
+    let tune = connection::Tune { channel_max: 2047, frame_max: 131_072, heartbeat: 60 };
     assert_eq!(
         method_frame(0, tune),
         b"\x01\x00\x00\x00\x00\x00\x0c\x00\x0a\x00\x1e\x07\xff\x00\x02\x00\x00\x00\x3c\xce"
@@ -44,15 +38,8 @@ fn well_known_frames_have_their_bytes() {
           \x00\x00\x00\x12\x0cx-max-lengthI\x00\x00\x00\x07\xce"
     );
 
-    let mut out = method_frame(
-        1,
-        basic::Publish {
-            exchange: b"",
-            routing_key: b"q",
-            mandatory: true,
-            immediate: false,
-        },
-    );
+    let mut out =
+        method_frame(1, basic::Publish { exchange: b"", routing_key: b"q", mandatory: true, immediate: false });
     frame::write_content_header(&mut out, 1, 5, &[0x10, 0x00, 2]);
     frame::write_body(&mut out, 1, 131_072, b"hello");
     assert_eq!(
@@ -77,12 +64,7 @@ fn c_23_payload_may_be_as_long_as_frame_max() {
     let header = |size: u32| [&[3, 0, 1], size.to_be_bytes().as_slice()].concat();
     assert_eq!(frame::decode(&header(131_072), 131_072), Ok(None));
     let error = frame::decode(&header(131_073), 131_072).unwrap_err();
-    let expected = FrameError::TooLarge {
-        channel: 1,
-        kind: 3,
-        size: 131_073,
-        max: 131_064,
-    };
+    let expected = FrameError::TooLarge { channel: 1, kind: 3, size: 131_073, max: 131_064 };
     assert_eq!(error, expected);
     assert_eq!(error.to_string(), "{frame_too_large,131073,131064}");
     assert_eq!(frame::decode(&header(u32::MAX), 0), Ok(None), "no limit");
@@ -91,15 +73,7 @@ fn c_23_payload_may_be_as_long_as_frame_max() {
 #[test]
 fn c_23_wrong_end_octet_is_an_error() {
     let error = frame::decode(b"\x01\x00\x02\x00\x00\x00\x05hello\x07", 4096).unwrap_err();
-    assert_eq!(
-        error,
-        FrameError::BadEnd {
-            channel: 2,
-            kind: 1,
-            size: 5,
-            end: 7
-        }
-    );
+    assert_eq!(error, FrameError::BadEnd { channel: 2, kind: 1, size: 5, end: 7 });
     assert_eq!(error.to_string(), "{invalid_frame_end_marker,7}");
 }
 
@@ -120,11 +94,7 @@ fn c_32_a_body_is_split_at_frame_max_and_an_empty_one_has_no_frame() {
     assert_eq!(lengths(4096, &[0; 4088]), [4088]);
     assert_eq!(lengths(4096, &[0; 4089]), [4088, 1]);
     assert_eq!(lengths(0, &[0; 200_000]), [200_000]);
-    assert_eq!(
-        lengths(8, &[0; 2]),
-        [1, 1],
-        "a limit without room still ends"
-    );
+    assert_eq!(lengths(8, &[0; 2]), [1, 1], "a limit without room still ends");
 }
 
 proptest! {
@@ -147,8 +117,5 @@ proptest! {
 
 #[test]
 fn kinds_have_their_numbers() {
-    assert_eq!(
-        [kind::METHOD, kind::HEADER, kind::BODY, kind::HEARTBEAT],
-        [1, 2, 3, 8]
-    );
+    assert_eq!([kind::METHOD, kind::HEADER, kind::BODY, kind::HEARTBEAT], [1, 2, 3, 8]);
 }

@@ -65,11 +65,7 @@ impl Random {
 
 fn frames() -> Vec<u8> {
     let raw = properties(&table());
-    let publish = basic::Publish {
-        exchange: b"e",
-        routing_key: b"k",
-        ..Default::default()
-    };
+    let publish = basic::Publish { exchange: b"e", routing_key: b"k", ..Default::default() };
     let mut out = Vec::new();
     for body in [&b"hello"[..], b"", &[7; 300]] {
         frame::write_method(&mut out, 1, &publish.into());
@@ -85,12 +81,7 @@ fn payload() -> Vec<u8> {
     let bytes = table();
     let arguments = Table::parse(&bytes).unwrap();
     let mut out = Vec::new();
-    Method::from(queue::Declare {
-        queue: "q",
-        arguments,
-        ..Default::default()
-    })
-    .encode(&mut out);
+    Method::from(queue::Declare { queue: "q", arguments, ..Default::default() }).encode(&mut out);
     out
 }
 
@@ -109,10 +100,7 @@ fn properties(headers: &[u8]) -> Vec<u8> {
 fn table() -> Vec<u8> {
     let inner = FieldTable::from_iter([("count", FieldValue::I64(3)), ("b", true.into())]);
     FieldTable::from_iter([
-        (
-            "x-death",
-            FieldValue::Array(vec![inner.into(), "text".into()]),
-        ),
+        ("x-death", FieldValue::Array(vec![inner.into(), "text".into()])),
         ("d", FieldValue::Decimal { scale: 1, value: 2 }),
         ("t", FieldValue::Timestamp(7)),
         ("f", 1.5f64.into()),

@@ -35,8 +35,7 @@ pub(crate) fn field_value() -> impl Strategy<Value = FieldValue> {
 
 /// Any owned table; names may repeat and be empty.
 pub(crate) fn field_table() -> impl Strategy<Value = FieldTable> {
-    vec((vec(any::<u8>(), 0..8), field_value()), 0..6)
-        .prop_map(|entries| entries.into_iter().collect())
+    vec((vec(any::<u8>(), 0..8), field_value()), 0..6).prop_map(|entries| entries.into_iter().collect())
 }
 
 /// The payload of any method, with reserved arguments as a well-behaved peer sends them.
@@ -46,11 +45,7 @@ pub(crate) fn method_payload() -> impl Strategy<Value = Vec<u8>> {
 
 /// The payload of this method.
 pub(crate) fn payload_of(spec: MethodSpec) -> impl Strategy<Value = Vec<u8>> {
-    let arguments: Vec<_> = spec
-        .arguments
-        .iter()
-        .map(|(name, kind)| argument(*kind, *name == "reserved"))
-        .collect();
+    let arguments: Vec<_> = spec.arguments.iter().map(|(name, kind)| argument(*kind, *name == "reserved")).collect();
     arguments.prop_map(move |values| {
         let mut out = Vec::new();
         out.extend_from_slice(&spec.id.class.to_be_bytes());
@@ -99,30 +94,28 @@ pub(crate) fn properties() -> impl Strategy<Value = Vec<u8>> {
     let strings = [(); 10].map(|()| string());
     let headers = proptest::option::of(field_table().prop_map(|table| table.encode()));
     let numbers = any::<(Option<u8>, Option<u8>, Option<u64>)>();
-    (strings, headers, numbers).prop_map(
-        |(strings, headers, (delivery_mode, priority, timestamp))| {
-            let string = |n: usize| strings[n].as_deref();
-            let properties = BasicProperties {
-                content_type: string(0),
-                content_encoding: string(1),
-                headers: headers.as_deref().map(|raw| Table::parse(raw).unwrap()),
-                delivery_mode,
-                priority,
-                correlation_id: string(2),
-                reply_to: string(3),
-                expiration: string(4),
-                message_id: string(5),
-                timestamp,
-                kind: string(6),
-                user_id: string(7),
-                app_id: string(8),
-                cluster_id: string(9),
-            };
-            let mut raw = Vec::new();
-            properties.encode(&mut raw);
-            raw
-        },
-    )
+    (strings, headers, numbers).prop_map(|(strings, headers, (delivery_mode, priority, timestamp))| {
+        let string = |n: usize| strings[n].as_deref();
+        let properties = BasicProperties {
+            content_type: string(0),
+            content_encoding: string(1),
+            headers: headers.as_deref().map(|raw| Table::parse(raw).unwrap()),
+            delivery_mode,
+            priority,
+            correlation_id: string(2),
+            reply_to: string(3),
+            expiration: string(4),
+            message_id: string(5),
+            timestamp,
+            kind: string(6),
+            user_id: string(7),
+            app_id: string(8),
+            cluster_id: string(9),
+        };
+        let mut raw = Vec::new();
+        properties.encode(&mut raw);
+        raw
+    })
 }
 
 /// A short string with its length.

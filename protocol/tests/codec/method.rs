@@ -11,10 +11,7 @@ fn payload(class: u16, method: u16, arguments: &[u8]) -> Vec<u8> {
 
 #[test]
 fn methods_have_their_numbers() {
-    let ours: Vec<_> = Method::ALL
-        .iter()
-        .map(|spec| (spec.id.class, spec.id.method, spec.name))
-        .collect();
+    let ours: Vec<_> = Method::ALL.iter().map(|spec| (spec.id.class, spec.id.method, spec.name)).collect();
     assert_eq!(ours, METHODS);
 }
 
@@ -30,10 +27,7 @@ fn bits_fill_an_octet_from_the_lowest() {
         nowait: true,
         ..Default::default()
     };
-    assert_eq!(
-        Method::decode(&payload),
-        Ok(Method::ExchangeDeclare(declare))
-    );
+    assert_eq!(Method::decode(&payload), Ok(Method::ExchangeDeclare(declare)));
 }
 
 #[test]
@@ -56,22 +50,11 @@ fn reserved_arguments_are_skipped_and_written_empty() {
 fn c_23_bad_utf_8_is_refused_but_in_names_that_are_passed_on() {
     let (class, method) = (50, 10);
     let bad = payload(class, method, b"\0\0\x01\xff\0\0\0\0\0");
-    assert_eq!(
-        Method::decode(&bad),
-        Err(MethodError::InvalidUtf8 { class, method })
-    );
+    assert_eq!(Method::decode(&bad), Err(MethodError::InvalidUtf8 { class, method }));
     let cut = payload(class, method, b"\0\0\x01\xff\0\0\0\0");
-    assert_eq!(
-        Method::decode(&cut),
-        Err(MethodError::Syntax { class, method }),
-        "cut comes first"
-    );
+    assert_eq!(Method::decode(&cut), Err(MethodError::Syntax { class, method }), "cut comes first");
 
-    let publish = basic::Publish {
-        exchange: b"\xff",
-        routing_key: b"\xfe",
-        ..Default::default()
-    };
+    let publish = basic::Publish { exchange: b"\xff", routing_key: b"\xfe", ..Default::default() };
     let bytes = payload(60, 40, b"\0\0\x01\xff\x01\xfe\0");
     assert_eq!(Method::decode(&bytes), Ok(publish.into()));
 }
@@ -80,10 +63,7 @@ fn c_23_bad_utf_8_is_refused_but_in_names_that_are_passed_on() {
 fn c_23_unreadable_tables_are_refused() {
     let (class, method) = (50, 10);
     let bad = payload(class, method, b"\0\0\x01q\0\0\0\0\x03\x01a?");
-    assert_eq!(
-        Method::decode(&bad),
-        Err(MethodError::Syntax { class, method })
-    );
+    assert_eq!(Method::decode(&bad), Err(MethodError::Syntax { class, method }));
 }
 
 #[test]
@@ -93,20 +73,14 @@ fn c_25_unknown_methods_are_told() {
         assert_eq!(Method::decode(&payload(class, method, b"")), Err(expected));
     }
     for len in 0..4 {
-        assert_eq!(
-            Method::decode(&[0, 60, 0, 40][..len]),
-            Err(MethodError::Truncated)
-        );
+        assert_eq!(Method::decode(&[0, 60, 0, 40][..len]), Err(MethodError::Truncated));
     }
 }
 
 #[test]
 fn strings_too_long_are_cut_at_a_character() {
     let text = "é".repeat(200);
-    let close = connection::Close {
-        reply_text: &text,
-        ..Default::default()
-    };
+    let close = connection::Close { reply_text: &text, ..Default::default() };
     let mut out = Vec::new();
     Method::from(close).encode(&mut out);
     let Ok(Method::ConnectionClose(read)) = Method::decode(&out) else {
@@ -114,15 +88,10 @@ fn strings_too_long_are_cut_at_a_character() {
     };
     assert_eq!(read.reply_text, "é".repeat(127));
     let name = vec![b'x'; 300];
-    let publish = basic::Publish {
-        routing_key: &name,
-        ..Default::default()
-    };
+    let publish = basic::Publish { routing_key: &name, ..Default::default() };
     out.clear();
     Method::from(publish).encode(&mut out);
-    assert!(
-        matches!(Method::decode(&out), Ok(Method::BasicPublish(p)) if p.routing_key.len() == 255)
-    );
+    assert!(matches!(Method::decode(&out), Ok(Method::BasicPublish(p)) if p.routing_key.len() == 255));
 }
 
 #[test]

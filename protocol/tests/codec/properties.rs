@@ -1,6 +1,5 @@
 use leveret_protocol::{
-    BasicProperties, ContentHeader, FieldTable, FieldValue, PropertiesError, Table,
-    canonicalize_headers_in_place,
+    BasicProperties, ContentHeader, FieldTable, FieldValue, PropertiesError, Table, canonicalize_headers_in_place,
 };
 use proptest::prelude::*;
 
@@ -9,12 +8,7 @@ use crate::generate::{long, properties, short};
 #[test]
 fn content_header_is_read_without_its_properties() {
     let payload = b"\x00\x3c\x00\x01\x00\x00\x00\x00\x00\x00\x00\x05rest";
-    let header = ContentHeader {
-        class_id: 60,
-        weight: 1,
-        body_size: 5,
-        properties: b"rest",
-    };
+    let header = ContentHeader { class_id: 60, weight: 1, body_size: 5, properties: b"rest" };
     assert_eq!(ContentHeader::decode(payload), Ok(header));
     for len in 0..12 {
         assert!(ContentHeader::decode(&payload[..len]).is_err());
@@ -24,9 +18,7 @@ fn content_header_is_read_without_its_properties() {
 #[test]
 fn every_property_has_its_flag() {
     let headers = FieldTable::from_iter([("n", 1)]).encode();
-    let strings = [
-        b"ct", b"ce", b"ci", b"rt", b"ex", b"mi", b"ty", b"ui", b"ai", b"cl",
-    ];
+    let strings = [b"ct", b"ce", b"ci", b"rt", b"ex", b"mi", b"ty", b"ui", b"ai", b"cl"];
     let [ct, ce, ci, rt, ex, mi, ty, ui, ai, cl] = strings.map(|s| short(s));
     let raw = [
         &b"\xff\xfc"[..],
@@ -70,27 +62,10 @@ fn every_property_has_its_flag() {
 #[test]
 fn c_24_unknown_flags_are_dropped_and_left_over_bytes_are_an_error() {
     let decoded = BasicProperties::decode(b"\x80\x03\x01a").unwrap();
-    assert_eq!(
-        decoded,
-        BasicProperties {
-            content_type: Some(b"a"),
-            ..Default::default()
-        }
-    );
-    let malformed: [&[u8]; 6] = [
-        b"",
-        b"\0",
-        b"\0\0\0",
-        b"\0\x01\0\0",
-        b"\x80\0\x05",
-        b"\x20\0\0\0\0\x02\x01a",
-    ];
+    assert_eq!(decoded, BasicProperties { content_type: Some(b"a"), ..Default::default() });
+    let malformed: [&[u8]; 6] = [b"", b"\0", b"\0\0\0", b"\0\x01\0\0", b"\x80\0\x05", b"\x20\0\0\0\0\x02\x01a"];
     for raw in malformed {
-        assert_eq!(
-            BasicProperties::decode(raw),
-            Err(PropertiesError),
-            "{raw:?}"
-        );
+        assert_eq!(BasicProperties::decode(raw), Err(PropertiesError), "{raw:?}");
     }
     let mut raw = b"\x80\x03\x01a".to_vec();
     canonicalize_headers_in_place(&mut raw);
@@ -102,14 +77,7 @@ fn c_31_letters_and_booleans_are_canonicalized_at_any_depth() {
     let long_long = [b'L', 0, 0, 0, 0, 0, 0, 0, b'L'];
     let array = [&long_long[..], b"t\x02"].concat();
     let table = [&b"\x01LA"[..], &long(&array), b"\x01LS", &long(b"LLt\x02")].concat();
-    let headers = [
-        &b"\x00"[..],
-        &long_long,
-        b"\x01LF",
-        &long(&table),
-        b"\x01tt\x02",
-    ]
-    .concat();
+    let headers = [&b"\x00"[..], &long_long, b"\x01LF", &long(&table), b"\x01tt\x02"].concat();
     let raw = [&b"\xe0\x00\x01L\x02LL"[..], &long(&headers)].concat();
     let mut canonical = raw.clone();
     canonicalize_headers_in_place(&mut canonical);
@@ -118,11 +86,7 @@ fn c_31_letters_and_booleans_are_canonicalized_at_any_depth() {
     let after = BasicProperties::decode(&canonical).unwrap();
     assert_eq!(after.content_encoding, Some(&b"LL"[..]));
     let owned = before.headers.unwrap().to_owned();
-    assert_eq!(
-        after.headers.unwrap().as_bytes(),
-        owned.encode(),
-        "the letters that we write"
-    );
+    assert_eq!(after.headers.unwrap().as_bytes(), owned.encode(), "the letters that we write");
     assert_eq!(owned.get("t"), Some(&FieldValue::Bool(true)));
 }
 

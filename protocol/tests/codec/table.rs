@@ -27,10 +27,7 @@ fn c_31_every_letter_is_read() {
         ("l", FieldValue::F32(1.0)),
         ("m", FieldValue::Decimal { scale: 2, value: 7 }),
         ("n", FieldValue::Timestamp(1 << 63)),
-        (
-            "o",
-            FieldValue::Table(FieldTable::from_iter([("x", FieldValue::Void)])),
-        ),
+        ("o", FieldValue::Table(FieldTable::from_iter([("x", FieldValue::Void)]))),
         ("p", FieldValue::Array(vec![FieldValue::Bool(false)])),
         ("q", FieldValue::Bytes(vec![0])),
         ("r", FieldValue::Void),
@@ -59,11 +56,7 @@ fn depth_is_limited() {
     let nested = |depth: usize, letter: u8| {
         let mut content = Vec::new();
         for level in (1..depth).rev() {
-            let name: &[u8] = if letter == b'F' || level == 1 {
-                b"\x01n"
-            } else {
-                b""
-            };
+            let name: &[u8] = if letter == b'F' || level == 1 { b"\x01n" } else { b"" };
             content = [name, &[letter], &long(&content)].concat();
         }
         content

@@ -10,9 +10,7 @@ pub(super) const EXPIRY_MS_MAX: i64 = 315_360_000_000;
 
 pub(super) fn integer(value: &FieldValue) -> Result<i64, InvalidValue> {
     let type_name = type_name(value);
-    value
-        .as_integer()
-        .ok_or(InvalidValue::ExpectedInteger { type_name })
+    value.as_integer().ok_or(InvalidValue::ExpectedInteger { type_name })
 }
 
 pub(super) fn not_negative(value: &FieldValue) -> Result<u64, InvalidValue> {
@@ -51,7 +49,5 @@ pub(super) fn string(value: &FieldValue) -> Result<&[u8], InvalidValue> {
 }
 
 const fn unacceptable(value: &FieldValue) -> InvalidValue {
-    InvalidValue::UnacceptableType {
-        type_name: type_name(value),
-    }
+    InvalidValue::UnacceptableType { type_name: type_name(value) }
 }

@@ -57,26 +57,19 @@ impl ConsumerArguments {
                 reason,
             })?;
         }
-        queue_type
-            .unsuitable_consumer_argument(arguments)
-            .map_or(Ok(parsed), |argument| {
-                Err(ArgumentError::UnsuitableArgument {
-                    queue: queue.to_string(),
-                    argument,
-                    queue_type,
-                })
-            })
+        queue_type.unsuitable_consumer_argument(arguments).map_or(Ok(parsed), |argument| {
+            Err(ArgumentError::UnsuitableArgument { queue: queue.to_string(), argument, queue_type })
+        })
     }
 
     fn read_stream_filter(&mut self, value: &FieldValue) -> Result<(), InvalidValue> {
         match value {
             FieldValue::LongString(filter) => self.stream_filter.push(filter.clone()),
             FieldValue::Array(values) => {
-                self.stream_filter
-                    .extend(values.iter().filter_map(|v| match v {
-                        FieldValue::LongString(filter) => Some(filter.clone()),
-                        _ => None,
-                    }));
+                self.stream_filter.extend(values.iter().filter_map(|v| match v {
+                    FieldValue::LongString(filter) => Some(filter.clone()),
+                    _ => None,
+                }));
                 // RabbitMQ fails on an array without any string.
                 if self.stream_filter.is_empty() {
                     return Err(InvalidValue::StreamFilter(value.clone()));

@@ -19,18 +19,12 @@ pub(super) fn difference(
     match (received, current) {
         (None, None) => None,
         (Some(received), Some(current)) => {
-            let (received, current) = (
-                Compared::new(argument, received),
-                Compared::new(argument, current),
-            );
+            let (received, current) = (Compared::new(argument, received), Compared::new(argument, current));
             (!received.is_equivalent(&current)).then(|| (received.value(), current.value()))
         }
         (received, current) => {
             let words = |value: Option<&FieldValue>| {
-                value.map_or_else(
-                    || "none".to_owned(),
-                    |v| Compared::new(argument, v).typed_value(),
-                )
+                value.map_or_else(|| "none".to_owned(), |v| Compared::new(argument, v).typed_value())
             };
             Some((words(received), words(current)))
         }
@@ -49,9 +43,7 @@ impl<'a> Compared<'a> {
             FieldValue::LongString(bytes) if argument == "x-max-age" => Interval::parse(bytes),
             _ => None,
         };
-        interval.map_or(Self::Value(value), |interval| {
-            Self::Age(interval.ms_digits())
-        })
+        interval.map_or(Self::Value(value), |interval| Self::Age(interval.ms_digits()))
     }
 
     fn is_equivalent(&self, other: &Self) -> bool {
@@ -81,12 +73,8 @@ impl<'a> Compared<'a> {
     fn printed(&self, before: &str) -> Cow<'_, str> {
         match self {
             Self::Age(digits) => digits.into(),
-            Self::Value(FieldValue::LongString(bytes) | FieldValue::Bytes(bytes)) => {
-                text(bytes).into()
-            }
-            Self::Value(value) => Term::of(value)
-                .wrapped(before.len() + 1, LINE_WIDTH, Encoding::Unicode)
-                .into(),
+            Self::Value(FieldValue::LongString(bytes) | FieldValue::Bytes(bytes)) => text(bytes).into(),
+            Self::Value(value) => Term::of(value).wrapped(before.len() + 1, LINE_WIDTH, Encoding::Unicode).into(),
         }
     }
 }
@@ -101,12 +89,8 @@ fn is_equivalent(a: &FieldValue, b: &FieldValue) -> bool {
     match (a, b) {
         (FieldValue::LongString(a), FieldValue::Bytes(b)) => a == b,
         (FieldValue::Bytes(a), FieldValue::LongString(b)) => a == b,
-        (FieldValue::Table(table), FieldValue::Array(array)) => {
-            table.is_empty() && array.is_empty()
-        }
-        (FieldValue::Array(array), FieldValue::Table(table)) => {
-            table.is_empty() && array.is_empty()
-        }
+        (FieldValue::Table(table), FieldValue::Array(array)) => table.is_empty() && array.is_empty(),
+        (FieldValue::Array(array), FieldValue::Table(table)) => table.is_empty() && array.is_empty(),
         (a, b) => a == b,
     }
 }

@@ -54,9 +54,7 @@ pub enum ArgumentError {
         explanation: String,
     },
     /// 406: an argument differs from the first declare's.
-    #[error(
-        "inequivalent arg '{argument}' for {queue}: received {received} but current is {current}"
-    )]
+    #[error("inequivalent arg '{argument}' for {queue}: received {received} but current is {current}")]
     InequivalentArgument {
         #[expect(missing_docs, reason = "the shown reference")]
         queue: String,
@@ -68,9 +66,7 @@ pub enum ArgumentError {
         current: String,
     },
     /// 406: a flag differs from the first declare's.
-    #[error(
-        "inequivalent arg '{property}' for {queue}: received '{received}' but current is '{current}'"
-    )]
+    #[error("inequivalent arg '{property}' for {queue}: received '{received}' but current is '{current}'")]
     InequivalentProperty {
         #[expect(missing_docs, reason = "the shown reference")]
         queue: String,
@@ -186,9 +182,7 @@ pub enum InvalidValue {
 impl InvalidValue {
     fn term(&self) -> Term {
         match self {
-            Self::ExpectedInteger { type_name } => {
-                Term::Text(format!("expected integer, got {type_name}"))
-            }
+            Self::ExpectedInteger { type_name } => Term::Text(format!("expected integer, got {type_name}")),
             Self::LeaderLocator => Term::Atom("invalid_queue_locator_arg"),
             Self::MaxAge => Term::Atom("invalid_max_age"),
             Self::MaxValueExceeded(n) => Term::tagged("max_value_exceeded", Term::integer(n)),
@@ -196,16 +190,10 @@ impl InvalidValue {
             Self::Overflow => Term::Atom("invalid_overflow"),
             Self::RoutingKeyWithoutExchange => Term::Atom("routing_key_but_no_dlx_defined"),
             Self::Strategy => Term::Atom("invalid_dlx_strategy"),
-            Self::StreamFilter(value) => {
-                Term::tagged("invalid_stream_filter_arg", Term::typed(value))
-            }
-            Self::StreamOffset(value) => {
-                Term::tagged("invalid_stream_offset_arg", Term::typed(value))
-            }
+            Self::StreamFilter(value) => Term::tagged("invalid_stream_filter_arg", Term::typed(value)),
+            Self::StreamOffset(value) => Term::tagged("invalid_stream_offset_arg", Term::typed(value)),
             Self::TooLarge(n) => Term::tagged("value_too_large", Term::integer(n)),
-            Self::UnacceptableType { type_name } => {
-                Term::tagged("unacceptable_type", Term::Atom(type_name))
-            }
+            Self::UnacceptableType { type_name } => Term::tagged("unacceptable_type", Term::Atom(type_name)),
             Self::UnsupportedMode(mode) => Term::Text(format!("unsupported queue mode '{mode}'")),
             Self::UnsupportedType(name) => Term::Text(format!("unsupported queue type '{name}'")),
             Self::UnsupportedVersion(n) => Term::Text(format!("unsupported queue version '{n}'")),

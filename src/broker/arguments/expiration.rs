@@ -20,10 +20,7 @@ impl Expiration {
         }
         if !rest.is_empty() {
             let rest = rest.iter().copied().map(char::from).collect();
-            return Err(invalid(
-                expiration,
-                &Term::tagged("leftover_string", Term::Text(rest)),
-            ));
+            return Err(invalid(expiration, &Term::tagged("leftover_string", Term::Text(rest))));
         }
         // Digits beyond an i64 are all too large.
         let significant = text(digits);
@@ -52,22 +49,13 @@ fn split(expiration: &[u8]) -> (bool, &[u8], &[u8]) {
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
-    let end = unsigned
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(unsigned.len());
+    let end = unsigned.iter().position(|b| !b.is_ascii_digit()).unwrap_or(unsigned.len());
     let (digits, rest) = unsigned.split_at(end);
     (negative, digits, rest)
 }
 
 fn invalid(expiration: &[u8], reason: &Term) -> ArgumentError {
     let expiration = text(expiration);
-    let column = format!("invalid expiration '{expiration}': ")
-        .chars()
-        .count()
-        + 1;
-    ArgumentError::Expiration {
-        explanation: reason.wrapped(column, LINE_WIDTH, Encoding::Latin1),
-        expiration,
-    }
+    let column = format!("invalid expiration '{expiration}': ").chars().count() + 1;
+    ArgumentError::Expiration { explanation: reason.wrapped(column, LINE_WIDTH, Encoding::Latin1), expiration }
 }

@@ -15,13 +15,9 @@ impl Interval {
         let line = bytes.split(|b| *b == b'\n').next()?;
         let (unit, digits) = line.split_last()?;
         let digits = std::str::from_utf8(digits).ok()?;
-        let is_number =
-            digits.bytes().all(|b| b.is_ascii_digit()) && digits.bytes().any(|b| b != b'0');
+        let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && digits.bytes().any(|b| b != b'0');
         let unit_ms = unit_ms(*unit)?;
-        is_number.then(|| Self {
-            digits: digits.to_owned(),
-            unit_ms,
-        })
+        is_number.then(|| Self { digits: digits.to_owned(), unit_ms })
     }
 
     /// Milliseconds, at most `u64::MAX`.

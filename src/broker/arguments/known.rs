@@ -103,11 +103,7 @@ impl QueueType {
         match self {
             Self::Classic => &["x-priority"],
             Self::Quorum => &["x-priority", "x-consumer-timeout"],
-            Self::Stream => &[
-                "x-stream-offset",
-                "x-stream-filter",
-                "x-stream-match-unfiltered",
-            ],
+            Self::Stream => &["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"],
         }
     }
 
@@ -121,11 +117,7 @@ impl QueueType {
         self.unsuitable(table, Self::consumer_arguments)
     }
 
-    fn unsuitable(
-        self,
-        table: &FieldTable,
-        known: impl Fn(Self) -> &'static [&'static str],
-    ) -> Option<&'static str> {
+    fn unsuitable(self, table: &FieldTable, known: impl Fn(Self) -> &'static [&'static str]) -> Option<&'static str> {
         let find = |of: Self, key: &[u8]| known(of).iter().copied().find(|k| k.as_bytes() == key);
         table
             .iter()

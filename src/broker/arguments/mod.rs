@@ -44,7 +44,8 @@ pub use error::{ArgumentError, InvalidValue, QueueReference};
 pub use expiration::Expiration;
 pub use known::QueueType;
 pub use queue::{
-    DeadLetterStrategy, DelayedRetry, DelayedRetryType, LeaderLocator, Overflow, QueueSettings,
-    ReceivedDeclare, declare, redeclare,
+    DeadLetterStrategy, DelayedRetry, DelayedRetryType, LeaderLocator, Overflow, QueueSettings, ReceivedDeclare,
+    declare, redeclare,
 };
 pub use sender_selected::{sender_selected_keys, without_bcc};
+pub(crate) use term::{Encoding, Term};

@@ -144,9 +144,7 @@ pub fn declare(
         check_server_named(&given_type)?;
     }
     check_dead_letter_exchange(received)?;
-    let queue_type = given_type
-        .into_type()
-        .map_err(|reason| received.invalid("x-queue-type", reason))?;
+    let queue_type = given_type.into_type().map_err(|reason| received.invalid("x-queue-type", reason))?;
 
     let mut settings = QueueSettings::new(queue_type, received);
     settings.arguments = arguments_with_type(received, queue_type);
@@ -183,9 +181,7 @@ pub fn redeclare(
     for &argument in current.queue_type.queue_arguments() {
         let default = (argument == "x-queue-type").then_some(&absent_type);
         let value = received.arguments.get(argument).or(default);
-        if let Some((received_words, current_words)) =
-            difference(argument, value, current.arguments.get(argument))
-        {
+        if let Some((received_words, current_words)) = difference(argument, value, current.arguments.get(argument)) {
             return Err(ArgumentError::InequivalentArgument {
                 queue: received.queue.to_string(),
                 argument,
@@ -199,28 +195,14 @@ pub fn redeclare(
 
 impl ReceivedDeclare<'_> {
     fn invalid(&self, argument: &'static str, reason: InvalidValue) -> ArgumentError {
-        ArgumentError::InvalidValue {
-            queue: self.queue.to_string(),
-            argument,
-            reason,
-        }
+        ArgumentError::InvalidValue { queue: self.queue.to_string(), argument, reason }
     }
 
-    fn check_flag(
-        &self,
-        property: &'static str,
-        received: bool,
-        current: bool,
-    ) -> Result<(), ArgumentError> {
+    fn check_flag(&self, property: &'static str, received: bool, current: bool) -> Result<(), ArgumentError> {
         if received == current {
             return Ok(());
         }
-        Err(ArgumentError::InequivalentProperty {
-            queue: self.queue.to_string(),
-            property,
-            received,
-            current,
-        })
+        Err(ArgumentError::InequivalentProperty { queue: self.queue.to_string(), property, received, current })
     }
 }
 
@@ -241,19 +223,13 @@ impl GivenType {
             Some(FieldValue::LongString(name)) => {
                 QueueType::from_name(name).map_or_else(|| Self::Unknown(text(name)), Self::Known)
             }
-            Some(value) => Self::WrongType(InvalidValue::UnacceptableType {
-                type_name: type_name(value),
-            }),
+            Some(value) => Self::WrongType(InvalidValue::UnacceptableType { type_name: type_name(value) }),
         }
     }
 
     /// The default, unless the flags do not suit it.
     const fn absent(received: &ReceivedDeclare<'_>, default_type: QueueType) -> QueueType {
-        if received.durable && !received.exclusive && !received.auto_delete {
-            default_type
-        } else {
-            QueueType::Classic
-        }
+        if received.durable && !received.exclusive && !received.auto_delete { default_type } else { QueueType::Classic }
     }
 
     fn into_type(self) -> Result<QueueType, InvalidValue> {
@@ -273,9 +249,7 @@ fn is_placeholder(name: &[u8]) -> bool {
 fn check_server_named(given: &GivenType) -> Result<(), ArgumentError> {
     match given {
         GivenType::Known(QueueType::Classic) | GivenType::WrongType(_) => Ok(()),
-        GivenType::Known(queue_type) => Err(ArgumentError::ServerNamed {
-            queue_type: *queue_type,
-        }),
+        GivenType::Known(queue_type) => Err(ArgumentError::ServerNamed { queue_type: *queue_type }),
         GivenType::Unknown(name) => Err(ArgumentError::UnknownQueueType { name: name.clone() }),
     }
 }
@@ -300,39 +274,24 @@ fn arguments_with_type(received: &ReceivedDeclare<'_>, queue_type: QueueType) ->
     arguments.sorted_by_name()
 }
 
-fn check_suitable(
-    received: &ReceivedDeclare<'_>,
-    settings: &QueueSettings,
-) -> Result<(), ArgumentError> {
+fn check_suitable(received: &ReceivedDeclare<'_>, settings: &QueueSettings) -> Result<(), ArgumentError> {
     let queue_type = settings.queue_type;
-    let unsuitable = match received
-        .arguments
-        .get("x-queue-type")
-        .and_then(FieldValue::as_str)
-    {
+    let unsuitable = match received.arguments.get("x-queue-type").and_then(FieldValue::as_str) {
         Some(name) if is_placeholder(name.as_bytes()) => {
             queue_type.unsuitable_queue_argument(&settings.arguments.clone().sorted_by_name())
         }
         _ => queue_type.unsuitable_queue_argument(&settings.arguments),
     };
     unsuitable.map_or(Ok(()), |argument| {
-        Err(ArgumentError::UnsuitableArgument {
-            queue: received.queue.to_string(),
-            argument,
-            queue_type,
-        })
+        Err(ArgumentError::UnsuitableArgument { queue: received.queue.to_string(), argument, queue_type })
     })
 }
 
 /// What quorum queues and streams cannot be.
 fn check_properties(received: &ReceivedDeclare<'_>) -> Result<(), ArgumentError> {
     let property = match received {
-        ReceivedDeclare {
-            auto_delete: true, ..
-        } => "auto-delete",
-        ReceivedDeclare {
-            exclusive: true, ..
-        } => "exclusive-owner",
+        ReceivedDeclare { auto_delete: true, .. } => "auto-delete",
+        ReceivedDeclare { exclusive: true, .. } => "exclusive-owner",
         ReceivedDeclare { durable: false, .. } => "non-durable",
         _ => return Ok(()),
     };
@@ -370,16 +329,9 @@ impl QueueSettings {
         }
     }
 
-    fn read_values(
-        &mut self,
-        received: &ReceivedDeclare<'_>,
-        compat: Compat,
-    ) -> Result<(), ArgumentError> {
+    fn read_values(&mut self, received: &ReceivedDeclare<'_>, compat: Compat) -> Result<(), ArgumentError> {
         let known = self.queue_type.queue_arguments();
-        for (argument, read) in READERS
-            .iter()
-            .filter(|(argument, _)| known.contains(argument))
-        {
+        for (argument, read) in READERS.iter().filter(|(argument, _)| known.contains(argument)) {
             if let Some(value) = received.arguments.get(argument) {
                 read(self, value, compat).map_err(|reason| received.invalid(argument, reason))?;
             }
@@ -388,16 +340,10 @@ impl QueueSettings {
     }
 
     fn check_stream_sizes(&self) -> Result<(), ArgumentError> {
-        if self
-            .stream_segment_size_bytes
-            .is_some_and(|n| n > 3_000_000_000)
-        {
+        if self.stream_segment_size_bytes.is_some_and(|n| n > 3_000_000_000) {
             return Err(ArgumentError::StreamSegmentSize);
         }
-        if self
-            .stream_filter_size_bytes
-            .is_some_and(|n| !(16..=255).contains(&n))
-        {
+        if self.stream_filter_size_bytes.is_some_and(|n| !(16..=255).contains(&n)) {
             return Err(ArgumentError::StreamFilterSize);
         }
         Ok(())

@@ -9,18 +9,14 @@ use super::term::type_name;
 /// The keys of CC, then those of BCC, in the headers of a message. What is no string in them is skipped.
 ///
 /// Both headers are checked at once, CC first; the iterator cannot fail.
-pub fn sender_selected_keys(
-    headers: Table<'_>,
-) -> Result<impl Iterator<Item = &[u8]>, ArgumentError> {
+pub fn sender_selected_keys(headers: Table<'_>) -> Result<impl Iterator<Item = &[u8]>, ArgumentError> {
     let cc = selected(headers, "CC")?;
     let bcc = selected(headers, "BCC")?;
     let values = [cc, bcc].into_iter().flatten();
-    Ok(values
-        .flat_map(|array| array.iter())
-        .filter_map(|value| match value {
-            Value::LongString(key) => Some(key),
-            _ => None,
-        }))
+    Ok(values.flat_map(|array| array.iter()).filter_map(|value| match value {
+        Value::LongString(key) => Some(key),
+        _ => None,
+    }))
 }
 
 /// The headers without BCC, sorted by name as RabbitMQ's (C-31). None if there is no BCC: they are sent on as received.
@@ -38,9 +34,6 @@ fn selected<'a>(
     match headers.get(header) {
         None => Ok(None),
         Some(Value::Array(array)) => Ok(Some(array)),
-        Some(value) => Err(ArgumentError::SenderSelectedType {
-            header,
-            type_name: type_name(&value.to_owned()),
-        }),
+        Some(value) => Err(ArgumentError::SenderSelectedType { header, type_name: type_name(&value.to_owned()) }),
     }
 }

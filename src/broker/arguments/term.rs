@@ -29,22 +29,19 @@ pub(super) const fn type_name(value: &FieldValue) -> &'static str {
 
 /// The text that bytes stand for: UTF-8, else one character for each byte.
 pub(super) fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(
-        |_| bytes.iter().copied().map(char::from).collect(),
-        str::to_owned,
-    )
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
 /// How binaries are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Latin1,
     Unicode,
 }
 
 /// An Erlang term.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     Atom(&'static str),
     Binary(Vec<u8>),
     Float(f64),
@@ -81,9 +78,7 @@ impl Term {
             FieldValue::Bool(false) => Self::Atom("false"),
             FieldValue::F64(x) => Self::Float(*x),
             FieldValue::F32(x) => Self::Float(f64::from(*x)),
-            FieldValue::Decimal { scale, value } => {
-                Self::Tuple(vec![Self::integer(scale), Self::integer(value)])
-            }
+            FieldValue::Decimal { scale, value } => Self::Tuple(vec![Self::integer(scale), Self::integer(value)]),
             FieldValue::Timestamp(n) => Self::integer(n),
             FieldValue::Table(table) => Self::List(
                 table
@@ -105,7 +100,7 @@ impl Term {
     }
 
     /// The term on one line.
-    pub(super) fn line(&self, encoding: Encoding) -> String {
+    pub(crate) fn line(&self, encoding: Encoding) -> String {
         let mut out = String::new();
         self.write(&mut out, encoding);
         out
@@ -137,9 +132,7 @@ impl Term {
             Self::Integer(digits) => out.push_str(digits),
             Self::List(items) => write_items(out, items, encoding, '[', ']'),
             Self::Text(text) if text.is_empty() => out.push_str("[]"),
-            Self::Text(text) if text.chars().all(is_printable_latin1) => {
-                write_quoted(out, text.chars())
-            }
+            Self::Text(text) if text.chars().all(is_printable_latin1) => write_quoted(out, text.chars()),
             Self::Text(text) => {
                 let codes: Vec<_> = text.chars().map(|c| Self::integer(u32::from(c))).collect();
                 write_items(out, &codes, encoding, '[', ']');
@@ -163,9 +156,9 @@ fn write_items(out: &mut String, items: &[Term], encoding: Encoding, open: char,
 fn write_binary(out: &mut String, bytes: &[u8], encoding: Encoding) {
     out.push_str("<<");
     let latin1 = || bytes.iter().copied().map(char::from);
-    let utf8 = std::str::from_utf8(bytes).ok().filter(|text| {
-        encoding == Encoding::Unicode && !text.is_ascii() && text.chars().all(is_printable)
-    });
+    let utf8 = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| encoding == Encoding::Unicode && !text.is_ascii() && text.chars().all(is_printable));
     if let Some(text) = utf8 {
         write_quoted(out, text.chars());
         out.push_str("/utf8");

@@ -8,10 +8,7 @@ use leveret_protocol::{FieldTable, FieldValue};
 use super::*;
 use crate::broker::compat::Compat;
 
-const Q: QueueReference<'_> = QueueReference {
-    vhost: "/",
-    name: "q",
-};
+const Q: QueueReference<'_> = QueueReference { vhost: "/", name: "q" };
 
 mod declares;
 mod redeclares;
@@ -22,11 +19,7 @@ fn value(label: &str) -> Option<FieldValue> {
     let (letter, content) = label.split_once(':').unwrap_or((label, ""));
     let array = |items: &[&str]| {
         let items = items.iter().filter(|i| !i.is_empty());
-        FieldValue::Array(
-            items
-                .map(|i| i.parse::<i32>().map_or_else(|_| (*i).into(), Into::into))
-                .collect(),
-        )
+        FieldValue::Array(items.map(|i| i.parse::<i32>().map_or_else(|_| (*i).into(), Into::into)).collect())
     };
     Some(match (letter, content) {
         ("none", _) => return None,
@@ -41,10 +34,7 @@ fn value(label: &str) -> Option<FieldValue> {
         ("t", b) => FieldValue::Bool(b == "true"),
         ("d", x) => FieldValue::F64(x.parse().unwrap()),
         ("f", x) => FieldValue::F32(x.parse().unwrap()),
-        ("D", _) => FieldValue::Decimal {
-            scale: 2,
-            value: 314,
-        },
+        ("D", _) => FieldValue::Decimal { scale: 2, value: 314 },
         ("T", n) => FieldValue::Timestamp(n.parse().unwrap()),
         ("F", "{}") => FieldValue::Table(FieldTable::default()),
         ("F", _) => FieldValue::Table(table(&[("a", 1.into())])),
@@ -64,9 +54,7 @@ fn table(entries: &[(&str, FieldValue)]) -> FieldTable {
 
 /// The columns of the lines that are no comments.
 fn lines(file: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    file.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split('\t').collect())
+    file.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
 }
 
 fn unescape(text: &str) -> String {
@@ -103,14 +91,7 @@ fn assert_answer(what: &str, answer: &str, expected: &str) {
 }
 
 const fn received(arguments: &FieldTable) -> ReceivedDeclare<'_> {
-    ReceivedDeclare {
-        queue: Q,
-        server_named: false,
-        durable: true,
-        exclusive: false,
-        auto_delete: false,
-        arguments,
-    }
+    ReceivedDeclare { queue: Q, server_named: false, durable: true, exclusive: false, auto_delete: false, arguments }
 }
 
 fn declared(arguments: &FieldTable) -> Result<QueueSettings, ArgumentError> {
@@ -118,11 +99,7 @@ fn declared(arguments: &FieldTable) -> Result<QueueSettings, ArgumentError> {
 }
 
 fn flags(arguments: &FieldTable, flags: &str) -> String {
-    answer(declare(
-        &with_flags(arguments, flags),
-        QueueType::Classic,
-        Compat::V4_3,
-    ))
+    answer(declare(&with_flags(arguments, flags), QueueType::Classic, Compat::V4_3))
 }
 
 /// `flags` holds d for durable, x for exclusive, a for auto-delete, g for server-named.
@@ -140,11 +117,7 @@ fn with_flags<'a>(arguments: &'a FieldTable, flags: &str) -> ReceivedDeclare<'a>
 fn again(first: (&str, &FieldTable), second: (&str, &FieldTable)) -> String {
     let first = with_flags(first.1, first.0);
     let current = declare(&first, QueueType::Classic, Compat::V4_3).unwrap();
-    answer(redeclare(
-        &current,
-        &with_flags(second.1, second.0),
-        QueueType::Classic,
-    ))
+    answer(redeclare(&current, &with_flags(second.1, second.0), QueueType::Classic))
 }
 
 fn one(argument: &str, value: impl Into<FieldValue>) -> FieldTable {
@@ -165,9 +138,7 @@ fn of_type(queue_type: &str, entries: &[(&str, FieldValue)]) -> FieldTable {
 #[test]
 fn q_06_every_argument_with_every_type_of_value() {
     for line in lines(include_str!("tests/declare.tsv")) {
-        let [queue_type, argument, expected, labels] = line[..] else {
-            panic!("{line:?}")
-        };
+        let [queue_type, argument, expected, labels] = line[..] else { panic!("{line:?}") };
         for label in labels.split(' ') {
             let arguments = of_type(queue_type, &[(argument, value(label).unwrap())]);
             let what = format!("{queue_type} {argument} {label}");
@@ -198,10 +169,7 @@ fn q_06_of_two_bad_arguments_one_is_complained_of() {
                     'o' => answer == "ok",
                     _ => answer.starts_with("541"),
                 };
-                assert!(
-                    as_expected,
-                    "{queue_type} {pair:?}: {expected}, got {answer}"
-                );
+                assert!(as_expected, "{queue_type} {pair:?}: {expected}, got {answer}");
             }
         }
     }
@@ -210,44 +178,27 @@ fn q_06_of_two_bad_arguments_one_is_complained_of() {
 #[test]
 fn q_05_every_type_of_value_against_others() {
     for line in lines(include_str!("tests/equivalence.tsv")) {
-        let [current, received_label, expected] = line[..] else {
-            panic!("{line:?}")
-        };
+        let [current, received_label, expected] = line[..] else { panic!("{line:?}") };
         let mode = |label| {
             let entry = value(label).map(|v| ("x-queue-mode", v));
             of_type("classic", entry.as_slice())
         };
         let settings = declared(&mode(current)).unwrap();
-        let answer = answer(redeclare(
-            &settings,
-            &received(&mode(received_label)),
-            QueueType::Classic,
-        ));
-        let words =
-            answer.strip_prefix("inequivalent arg 'x-queue-mode' for queue 'q' in vhost '/': ");
-        assert_answer(
-            &format!("{current} then {received_label}"),
-            words.unwrap_or(&answer),
-            expected,
-        );
+        let answer = answer(redeclare(&settings, &received(&mode(received_label)), QueueType::Classic));
+        let words = answer.strip_prefix("inequivalent arg 'x-queue-mode' for queue 'q' in vhost '/': ");
+        assert_answer(&format!("{current} then {received_label}"), words.unwrap_or(&answer), expected);
     }
 }
 
 #[test]
 fn s_18_every_consumer_argument_with_every_type_of_value() {
     for line in lines(include_str!("tests/consume.tsv")) {
-        let [queue_type, argument, expected, labels] = line[..] else {
-            panic!("{line:?}")
-        };
+        let [queue_type, argument, expected, labels] = line[..] else { panic!("{line:?}") };
         let queue_type = QueueType::from_name(queue_type.as_bytes()).unwrap();
         for label in labels.split(' ') {
             let arguments = table(&[(argument, value(label).unwrap())]);
             let answer = answer(ConsumerArguments::parse(Q, queue_type, &arguments));
-            assert_answer(
-                &format!("{queue_type:?} {argument} {label}"),
-                &answer,
-                expected,
-            );
+            assert_answer(&format!("{queue_type:?} {argument} {label}"), &answer, expected);
         }
     }
 }
@@ -255,29 +206,17 @@ fn s_18_every_consumer_argument_with_every_type_of_value() {
 #[test]
 fn p_09_expirations() {
     for line in lines(include_str!("tests/expiration.tsv")) {
-        let [expiration, expected] = line[..] else {
-            panic!("{line:?}")
-        };
+        let [expiration, expected] = line[..] else { panic!("{line:?}") };
         let answer = answer(Expiration::parse(unescape(expiration).as_bytes()));
         assert_answer(expiration, &answer, expected);
     }
     let answer = answer(Expiration::parse(b"12\xffabc"));
-    assert_answer(
-        "Latin-1",
-        &answer,
-        "invalid expiration '12ÿabc': {leftover_string,\"ÿabc\"}",
-    );
+    assert_answer("Latin-1", &answer, "invalid expiration '12ÿabc': {leftover_string,\"ÿabc\"}");
 }
 
 #[test]
 fn p_09_the_sign_and_leading_zeros_do_not_count() {
-    for (expiration, ms) in [
-        ("0", 0),
-        ("+10", 10),
-        ("010", 10),
-        ("-0", 0),
-        ("315360000000", 315_360_000_000),
-    ] {
+    for (expiration, ms) in [("0", 0), ("+10", 10), ("010", 10), ("-0", 0), ("315360000000", 315_360_000_000)] {
         assert_eq!(Expiration::parse(expiration.as_bytes()), Ok(ms));
     }
 }
@@ -287,26 +226,17 @@ fn p_11_keys_of_cc_come_before_those_of_bcc() {
     let keys = |headers: &FieldTable| {
         let headers = EncodedTable::from(headers);
         let keys = sender_selected_keys(headers.as_table());
-        keys.map(|keys| {
-            keys.map(|k| String::from_utf8_lossy(k).into_owned())
-                .collect::<Vec<_>>()
-        })
+        keys.map(|keys| keys.map(|k| String::from_utf8_lossy(k).into_owned()).collect::<Vec<_>>())
     };
     let array = |items: &[&str]| FieldValue::Array(items.iter().map(|i| (*i).into()).collect());
-    let headers = table(&[
-        ("BCC", array(&["c"])),
-        ("x", 1.into()),
-        ("CC", array(&["a", "b"])),
-    ]);
+    let headers = table(&[("BCC", array(&["c"])), ("x", 1.into()), ("CC", array(&["a", "b"]))]);
     assert_eq!(keys(&headers).unwrap(), ["a", "b", "c"]);
     let mixed = FieldValue::Array(vec![1.into(), "k".into(), FieldValue::Bytes(b"x".to_vec())]);
     assert_eq!(keys(&table(&[("CC", mixed)])).unwrap(), ["k"]);
     assert!(keys(&table(&[("cc", 5.into())])).unwrap().is_empty());
     // The first of two counts.
     assert!(keys(&table(&[("CC", array(&[]))])).unwrap().is_empty());
-    let twice: FieldTable = [("CC", array(&["a"])), ("CC", 5.into())]
-        .into_iter()
-        .collect();
+    let twice: FieldTable = [("CC", array(&["a"])), ("CC", 5.into())].into_iter().collect();
     assert_eq!(keys(&twice).unwrap(), ["a"]);
 }
 
@@ -332,12 +262,8 @@ fn p_11_every_other_type_of_cc_and_bcc_is_refused() {
     ] {
         for header in ["CC", "BCC"] {
             let headers = EncodedTable::from(&table(&[(header, value(label).unwrap())]));
-            let error = sender_selected_keys(headers.as_table())
-                .map(drop)
-                .unwrap_err();
-            let expected = format!(
-                "invalid message: {{unacceptable_type_in_header,\"{header}\",{type_name}}}"
-            );
+            let error = sender_selected_keys(headers.as_table()).map(drop).unwrap_err();
+            let expected = format!("invalid message: {{unacceptable_type_in_header,\"{header}\",{type_name}}}");
             assert_eq!(error.to_string(), expected);
         }
     }

@@ -23,95 +23,36 @@ macro_rules! read {
 
 /// In the order in which values are checked. The exchange was checked before, the others depend on nothing later.
 pub(super) const READERS: [(&str, Reader); 26] = [
-    (
-        "x-expires",
-        read!(expires_ms = some(|v| check::positive(v).and_then(|_| check::expiry_ms(v)))),
-    ),
-    (
-        "x-message-ttl",
-        read!(message_ttl_ms = some(check::expiry_ms)),
-    ),
-    (
-        "x-dead-letter-exchange",
-        read!(dead_letter_exchange = dead_letter_exchange),
-    ),
-    (
-        "x-dead-letter-routing-key",
-        QueueSettings::read_dead_letter_routing_key,
-    ),
-    (
-        "x-dead-letter-strategy",
-        QueueSettings::read_dead_letter_strategy,
-    ),
-    (
-        "x-max-length",
-        read!(max_length = some(check::not_negative)),
-    ),
-    (
-        "x-max-length-bytes",
-        read!(max_length_bytes = some(check::not_negative)),
-    ),
-    ("x-max-in-memory-length", |_, value, _| {
-        check::not_negative(value).map(drop)
-    }),
-    ("x-max-in-memory-bytes", |_, value, _| {
-        check::not_negative(value).map(drop)
-    }),
+    ("x-expires", read!(expires_ms = some(|v| check::positive(v).and_then(|_| check::expiry_ms(v))))),
+    ("x-message-ttl", read!(message_ttl_ms = some(check::expiry_ms))),
+    ("x-dead-letter-exchange", read!(dead_letter_exchange = dead_letter_exchange)),
+    ("x-dead-letter-routing-key", QueueSettings::read_dead_letter_routing_key),
+    ("x-dead-letter-strategy", QueueSettings::read_dead_letter_strategy),
+    ("x-max-length", read!(max_length = some(check::not_negative))),
+    ("x-max-length-bytes", read!(max_length_bytes = some(check::not_negative))),
+    ("x-max-in-memory-length", |_, value, _| check::not_negative(value).map(drop)),
+    ("x-max-in-memory-bytes", |_, value, _| check::not_negative(value).map(drop)),
     ("x-max-priority", QueueSettings::read_max_priority),
     ("x-overflow", QueueSettings::read_overflow),
     ("x-queue-mode", check_queue_mode),
     ("x-queue-version", check_queue_version),
-    (
-        "x-single-active-consumer",
-        read!(single_active_consumer = check::boolean),
-    ),
-    (
-        "x-consumer-timeout",
-        read!(consumer_timeout_ms = some(check::not_negative)),
-    ),
-    (
-        "x-consumer-disconnected-timeout",
-        read!(consumer_disconnected_timeout_ms = some(check::not_negative)),
-    ),
-    (
-        "x-quorum-initial-group-size",
-        read!(initial_group_size = some(check::positive)),
-    ),
+    ("x-single-active-consumer", read!(single_active_consumer = check::boolean)),
+    ("x-consumer-timeout", read!(consumer_timeout_ms = some(check::not_negative))),
+    ("x-consumer-disconnected-timeout", read!(consumer_disconnected_timeout_ms = some(check::not_negative))),
+    ("x-quorum-initial-group-size", read!(initial_group_size = some(check::positive))),
     ("x-max-age", read!(max_age_ms = max_age_ms)),
-    (
-        "x-stream-max-segment-size-bytes",
-        read!(stream_segment_size_bytes = some(check::not_negative)),
-    ),
-    (
-        "x-stream-filter-size-bytes",
-        read!(stream_filter_size_bytes = some(check::not_negative)),
-    ),
-    (
-        "x-initial-cluster-size",
-        read!(initial_group_size = some(check::positive)),
-    ),
+    ("x-stream-max-segment-size-bytes", read!(stream_segment_size_bytes = some(check::not_negative))),
+    ("x-stream-filter-size-bytes", read!(stream_filter_size_bytes = some(check::not_negative))),
+    ("x-initial-cluster-size", read!(initial_group_size = some(check::positive))),
     ("x-queue-leader-locator", QueueSettings::read_leader_locator),
     ("x-delivery-limit", read!(delivery_limit = integer_or_none)),
-    (
-        "x-delayed-retry-type",
-        QueueSettings::read_delayed_retry_type,
-    ),
-    (
-        "x-delayed-retry-min",
-        read!(delayed_retry.min_ms = unsigned_or_none),
-    ),
-    (
-        "x-delayed-retry-max",
-        read!(delayed_retry.max_ms = unsigned_or_none),
-    ),
+    ("x-delayed-retry-type", QueueSettings::read_delayed_retry_type),
+    ("x-delayed-retry-min", read!(delayed_retry.min_ms = unsigned_or_none)),
+    ("x-delayed-retry-max", read!(delayed_retry.max_ms = unsigned_or_none)),
 ];
 
 impl QueueSettings {
-    fn read_dead_letter_routing_key(
-        &mut self,
-        value: &FieldValue,
-        _: Compat,
-    ) -> Result<(), InvalidValue> {
+    fn read_dead_letter_routing_key(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
         let key = check::string(value)?;
         if self.dead_letter_exchange.is_none() {
             return Err(InvalidValue::RoutingKeyWithoutExchange);
@@ -120,11 +61,7 @@ impl QueueSettings {
         Ok(())
     }
 
-    fn read_dead_letter_strategy(
-        &mut self,
-        value: &FieldValue,
-        _: Compat,
-    ) -> Result<(), InvalidValue> {
+    fn read_dead_letter_strategy(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
         self.dead_letter_strategy = match check::string(value)? {
             b"at-most-once" => DeadLetterStrategy::AtMostOnce,
             b"at-least-once" => DeadLetterStrategy::AtLeastOnce,
@@ -159,11 +96,7 @@ impl QueueSettings {
         Ok(())
     }
 
-    fn read_delayed_retry_type(
-        &mut self,
-        value: &FieldValue,
-        _: Compat,
-    ) -> Result<(), InvalidValue> {
+    fn read_delayed_retry_type(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
         self.delayed_retry.retry_type = match value.as_str() {
             Some("all") => DelayedRetryType::All,
             Some("failed") => DelayedRetryType::Failed,
@@ -175,11 +108,7 @@ impl QueueSettings {
 }
 
 /// `x-queue-mode` has no effect; some lines validate it (0.1).
-fn check_queue_mode(
-    _: &mut QueueSettings,
-    value: &FieldValue,
-    compat: Compat,
-) -> Result<(), InvalidValue> {
+fn check_queue_mode(_: &mut QueueSettings, value: &FieldValue, compat: Compat) -> Result<(), InvalidValue> {
     if !compat.validates_queue_mode() {
         return Ok(());
     }
@@ -190,11 +119,7 @@ fn check_queue_mode(
 }
 
 /// `x-queue-version` has no effect here; which are accepted differs (0.1).
-fn check_queue_version(
-    _: &mut QueueSettings,
-    value: &FieldValue,
-    compat: Compat,
-) -> Result<(), InvalidValue> {
+fn check_queue_version(_: &mut QueueSettings, value: &FieldValue, compat: Compat) -> Result<(), InvalidValue> {
     check::not_negative(value)?;
     match check::integer(value)? {
         n if (compat.queue_version_min()..=2).contains(&n) => Ok(()),

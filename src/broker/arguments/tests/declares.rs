@@ -34,53 +34,31 @@ fn q_35_flags_that_quorum_queues_and_streams_cannot_have() {
 #[test]
 fn q_02_server_named_queues_are_classic() {
     for queue_type in ["quorum", "stream"] {
-        let expected =
-            format!("Cannot declare a server-named queue for type rabbit_{queue_type}_queue");
+        let expected = format!("Cannot declare a server-named queue for type rabbit_{queue_type}_queue");
         for given in ["g", "gd", "gx", "gdax"] {
             let exchange = of_type(queue_type, &[("x-dead-letter-exchange", 5.into())]);
             assert_eq!(flags(&exchange, given), expected);
         }
     }
-    assert_eq!(
-        flags(&one("x-queue-type", "foo"), "gx"),
-        "unknown queue type 'foo'"
-    );
-    assert_eq!(
-        flags(&one("x-queue-type", &b"\xff"[..]), "gd"),
-        "unknown queue type 'ÿ'"
-    );
+    assert_eq!(flags(&one("x-queue-type", "foo"), "gx"), "unknown queue type 'foo'");
+    assert_eq!(flags(&one("x-queue-type", &b"\xff"[..]), "gd"), "unknown queue type 'ÿ'");
     for name in ["", "undefined", "classic"] {
         assert_eq!(flags(&one("x-queue-type", name), "gx"), "ok");
     }
-    let default = declare(
-        &with_flags(&FieldTable::default(), "gd"),
-        QueueType::Quorum,
-        Compat::V4_3,
-    );
-    assert_eq!(
-        answer(default),
-        "Cannot declare a server-named queue for type rabbit_quorum_queue"
-    );
+    let default = declare(&with_flags(&FieldTable::default(), "gd"), QueueType::Quorum, Compat::V4_3);
+    assert_eq!(answer(default), "Cannot declare a server-named queue for type rabbit_quorum_queue");
 }
 
 #[test]
 fn q_10_the_default_type_is_written_into_the_arguments() {
     let arguments = one("x-zzz", 1);
     let classic = declared(&arguments).unwrap();
-    assert_eq!(
-        classic.arguments,
-        table(&[("x-queue-type", "classic".into()), ("x-zzz", 1.into())])
-    );
+    assert_eq!(classic.arguments, table(&[("x-queue-type", "classic".into()), ("x-zzz", 1.into())]));
     let quorum = declare(&received(&arguments), QueueType::Quorum, Compat::V4_3).unwrap();
     assert_eq!(quorum.queue_type, QueueType::Quorum);
     assert_eq!(quorum.arguments.get("x-queue-type"), Some(&"quorum".into()));
     for given in ["", "dx", "da", "x"] {
-        let other = declare(
-            &with_flags(&arguments, given),
-            QueueType::Quorum,
-            Compat::V4_3,
-        )
-        .unwrap();
+        let other = declare(&with_flags(&arguments, given), QueueType::Quorum, Compat::V4_3).unwrap();
         assert_eq!(other.queue_type, QueueType::Classic, "{given}");
     }
     // What stands for the default is kept as it came.
@@ -93,10 +71,7 @@ fn q_10_names_of_types() {
     for (name, printed) in [
         (&b"foo"[..], "\"unsupported queue type 'foo'\""),
         (b"Classic", "\"unsupported queue type 'Classic'\""),
-        (
-            b"rabbit_quorum_queue",
-            "\"unsupported queue type 'rabbit_quorum_queue'\"",
-        ),
+        (b"rabbit_quorum_queue", "\"unsupported queue type 'rabbit_quorum_queue'\""),
         (b"a'b", "\"unsupported queue type 'a'b'\""),
         (b"\n", "\"unsupported queue type '\\n'\""),
         ("é".as_bytes(), "\"unsupported queue type 'é'\""),
@@ -113,10 +88,7 @@ fn q_10_names_of_types() {
 
 #[test]
 fn q_06_unsuitable_arguments_come_in_the_clients_order_only_if_it_named_the_type() {
-    let both = [
-        ("x-max-age", FieldValue::from("1D")),
-        ("x-delivery-limit", 1.into()),
-    ];
+    let both = [("x-max-age", FieldValue::from("1D")), ("x-delivery-limit", 1.into())];
     for (queue_type, first) in [
         (None, "x-delivery-limit"),
         (Some(""), "x-delivery-limit"),
@@ -127,30 +99,21 @@ fn q_06_unsuitable_arguments_come_in_the_clients_order_only_if_it_named_the_type
         if let Some(name) = queue_type {
             arguments.push("x-queue-type", name);
         }
-        let expected = format!(
-            "invalid arg '{first}' for queue 'q' in vhost '/' of queue type rabbit_classic_queue"
-        );
+        let expected = format!("invalid arg '{first}' for queue 'q' in vhost '/' of queue type rabbit_classic_queue");
         assert_eq!(answer(declared(&arguments)), expected, "{queue_type:?}");
     }
 }
 
 #[test]
 fn q_06_the_first_of_two_entries_of_a_name_counts() {
-    let twice = |a: i32, b: i32| -> FieldTable {
-        [("x-expires", a), ("x-expires", b)].into_iter().collect()
-    };
-    assert_eq!(
-        answer(declared(&twice(0, 1))),
-        "invalid arg 'x-expires' for queue 'q' in vhost '/': {value_zero,0}"
-    );
+    let twice = |a: i32, b: i32| -> FieldTable { [("x-expires", a), ("x-expires", b)].into_iter().collect() };
+    assert_eq!(answer(declared(&twice(0, 1))), "invalid arg 'x-expires' for queue 'q' in vhost '/': {value_zero,0}");
     assert_eq!(declared(&twice(1, 0)).unwrap().expires_ms, Some(1));
 }
 
 #[test]
 fn q_06_values_of_strings() {
-    let invalid = |argument: &str, term: &str| {
-        format!("invalid arg '{argument}' for queue 'q' in vhost '/': {term}")
-    };
+    let invalid = |argument: &str, term: &str| format!("invalid arg '{argument}' for queue 'q' in vhost '/': {term}");
     for (queue_type, argument, good, bad, term) in [
         (
             "classic",
@@ -159,52 +122,23 @@ fn q_06_values_of_strings() {
             "Drop-Head",
             "invalid_overflow",
         ),
-        (
-            "quorum",
-            "x-overflow",
-            &["drop-head", "reject-publish", "reject-publish-dlx"],
-            "",
-            "invalid_overflow",
-        ),
-        (
-            "quorum",
-            "x-dead-letter-strategy",
-            &["at-most-once", "at-least-once"],
-            "X",
-            "invalid_dlx_strategy",
-        ),
+        ("quorum", "x-overflow", &["drop-head", "reject-publish", "reject-publish-dlx"], "", "invalid_overflow"),
+        ("quorum", "x-dead-letter-strategy", &["at-most-once", "at-least-once"], "X", "invalid_dlx_strategy"),
         (
             "stream",
             "x-queue-leader-locator",
-            &[
-                "client-local",
-                "balanced",
-                "random",
-                "least-leaders",
-                "min-masters",
-            ],
+            &["client-local", "balanced", "random", "least-leaders", "min-masters"],
             "CLIENT-LOCAL",
             "invalid_queue_locator_arg",
         ),
     ] {
         for name in good {
-            assert_eq!(
-                answer(declared(&of_type(
-                    queue_type,
-                    &[(argument, (*name).into())]
-                ))),
-                "ok"
-            );
+            assert_eq!(answer(declared(&of_type(queue_type, &[(argument, (*name).into())]))), "ok");
         }
         let answer = answer(declared(&of_type(queue_type, &[(argument, bad.into())])));
         assert_eq!(answer, invalid(argument, term));
     }
-    let key = |key: FieldValue| {
-        table(&[
-            ("x-dead-letter-exchange", "".into()),
-            ("x-dead-letter-routing-key", key),
-        ])
-    };
+    let key = |key: FieldValue| table(&[("x-dead-letter-exchange", "".into()), ("x-dead-letter-routing-key", key)]);
     let settings = declared(&key("k".into())).unwrap();
     assert_eq!(settings.dead_letter_exchange, Some(vec![]));
     assert_eq!(settings.dead_letter_routing_key, Some(b"k".to_vec()));
@@ -219,10 +153,7 @@ fn d_3_what_the_lines_refuse_of_a_classic_queue() {
         answer(declare(&received(&arguments), QueueType::Classic, compat))
     };
     for compat in [Compat::Lenient, Compat::V4_2, Compat::V3_13] {
-        assert_eq!(
-            declare("x-queue-master-locator", "min-masters".into(), compat),
-            "ok"
-        );
+        assert_eq!(declare("x-queue-master-locator", "min-masters".into(), compat), "ok");
         assert_eq!(declare("x-queue-version", 1.into(), compat), "ok");
         let expected = "invalid arg 'x-queue-version' for queue 'q' in vhost '/': \"unsupported queue version '3'\"";
         assert_eq!(declare("x-queue-version", 3.into(), compat), expected);
@@ -232,10 +163,7 @@ fn d_3_what_the_lines_refuse_of_a_classic_queue() {
     assert_eq!(refused.reply_code(), 541);
     assert!(refused.closes_connection());
     assert_eq!(declare("x-queue-mode", "foo".into(), Compat::Lenient), "ok");
-    assert!(
-        declare("x-queue-mode", "foo".into(), Compat::V4_2)
-            .ends_with("\"unsupported queue mode 'foo'\"")
-    );
+    assert!(declare("x-queue-mode", "foo".into(), Compat::V4_2).ends_with("\"unsupported queue mode 'foo'\""));
 }
 
 #[test]
@@ -270,28 +198,13 @@ fn q_06_typed_settings() {
         delivery_limit: Some(-1),
         dead_letter_strategy: DeadLetterStrategy::AtLeastOnce,
         consumer_timeout_ms: Some(7),
-        delayed_retry: DelayedRetry {
-            retry_type: DelayedRetryType::Failed,
-            min_ms: Some(300),
-            max_ms: None,
-        },
+        delayed_retry: DelayedRetry { retry_type: DelayedRetryType::Failed, min_ms: Some(300), max_ms: None },
         initial_group_size: Some(3),
         leader_locator: Some(LeaderLocator::Balanced),
         arguments: quorum.clone(),
         ..declared(&of_type("quorum", &[])).unwrap()
     };
     assert_eq!(settings, expected);
-    assert_eq!(
-        declared(&one("x-max-priority", 255)).unwrap().max_priority,
-        Some(255)
-    );
-    assert!(
-        !declare(
-            &with_flags(&FieldTable::default(), "dx"),
-            QueueType::Classic,
-            Compat::V4_3
-        )
-        .unwrap()
-        .durable
-    );
+    assert_eq!(declared(&one("x-max-priority", 255)).unwrap().max_priority, Some(255));
+    assert!(!declare(&with_flags(&FieldTable::default(), "dx"), QueueType::Classic, Compat::V4_3).unwrap().durable);
 }

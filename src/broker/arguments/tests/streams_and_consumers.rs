@@ -19,8 +19,8 @@ fn q_39_max_age_is_a_number_and_a_unit() {
         assert_eq!(declared_age(age).unwrap().max_age_ms, Some(ms), "{age}");
     }
     for age in [
-        "0D", "", "D", "1", " 1D", "1D ", "1Y2M", "-1D", "+1D", "1.5D", "1d", "1H", "1S", "1\n",
-        "1DD", "d1", "1é", "１D",
+        "0D", "", "D", "1", " 1D", "1D ", "1Y2M", "-1D", "+1D", "1.5D", "1d", "1H", "1S", "1\n", "1DD", "d1", "1é",
+        "１D",
     ] {
         let expected = "invalid arg 'x-max-age' for queue 'q' in vhost '/': invalid_max_age";
         assert_eq!(answer(declared_age(age)), expected, "{age}");
@@ -29,36 +29,21 @@ fn q_39_max_age_is_a_number_and_a_unit() {
 
 #[test]
 fn q_39_sizes_of_a_stream() {
-    let size =
-        |argument: &str, n: i64| answer(declared(&of_type("stream", &[(argument, n.into())])));
+    let size = |argument: &str, n: i64| answer(declared(&of_type("stream", &[(argument, n.into())])));
     assert_eq!(size("x-stream-max-segment-size-bytes", 3_000_000_000), "ok");
-    for (n, expected) in [
-        (15, "Invalid value for x-stream-filter-size-bytes"),
-        (16, "ok"),
-        (255, "ok"),
-    ] {
+    for (n, expected) in [(15, "Invalid value for x-stream-filter-size-bytes"), (16, "ok"), (255, "ok")] {
         assert_eq!(size("x-stream-filter-size-bytes", n), expected);
     }
-    let both = [
-        ("x-stream-max-segment-size-bytes", 4_000_000_000_i64.into()),
-        ("x-stream-filter-size-bytes", 4.into()),
-    ];
+    let both =
+        [("x-stream-max-segment-size-bytes", 4_000_000_000_i64.into()), ("x-stream-filter-size-bytes", 4.into())];
     let both = of_type("stream", &both);
-    assert_eq!(
-        flags(&both, "d"),
-        "Exceeded max value for x-stream-max-segment-size-bytes"
-    );
-    assert_eq!(
-        flags(&both, "x"),
-        "invalid property 'exclusive-owner' for queue 'q' in vhost '/'"
-    );
+    assert_eq!(flags(&both, "d"), "Exceeded max value for x-stream-max-segment-size-bytes");
+    assert_eq!(flags(&both, "x"), "invalid property 'exclusive-owner' for queue 'q' in vhost '/'");
 }
 
 #[test]
 fn q_39_offsets_of_a_stream() {
-    let offset = |value: FieldValue| {
-        ConsumerArguments::parse(Q, QueueType::Stream, &one("x-stream-offset", value))
-    };
+    let offset = |value: FieldValue| ConsumerArguments::parse(Q, QueueType::Stream, &one("x-stream-offset", value));
     for (value, expected) in [
         ("first".into(), StreamOffset::First),
         ("last".into(), StreamOffset::Last),
@@ -88,14 +73,10 @@ fn q_39_offsets_of_a_stream() {
 #[test]
 fn q_39_filters_of_a_stream() {
     let filter = |value: FieldValue| {
-        ConsumerArguments::parse(Q, QueueType::Stream, &one("x-stream-filter", value))
-            .map(|a| a.stream_filter)
+        ConsumerArguments::parse(Q, QueueType::Stream, &one("x-stream-filter", value)).map(|a| a.stream_filter)
     };
     assert_eq!(filter("a".into()).unwrap(), [b"a"]);
-    assert_eq!(
-        filter(FieldValue::Array(vec!["a".into(), 1.into(), "b".into()])).unwrap(),
-        [b"a", b"b"]
-    );
+    assert_eq!(filter(FieldValue::Array(vec!["a".into(), 1.into(), "b".into()])).unwrap(), [b"a", b"b"]);
     assert!(filter(1.into()).unwrap().is_empty());
     assert_eq!(
         answer(filter(FieldValue::Array(vec![]))),
@@ -105,13 +86,9 @@ fn q_39_filters_of_a_stream() {
 
 #[test]
 fn q_31_the_priority_comes_before_arguments_of_other_types() {
-    let entries = [
-        ("x-stream-offset", FieldValue::from("zz")),
-        ("x-priority", "a".into()),
-    ];
+    let entries = [("x-stream-offset", FieldValue::from("zz")), ("x-priority", "a".into())];
     let parse = |queue_type| answer(ConsumerArguments::parse(Q, queue_type, &table(&entries)));
-    let priority =
-        "invalid arg 'x-priority' for queue 'q' in vhost '/': \"expected integer, got longstr\"";
+    let priority = "invalid arg 'x-priority' for queue 'q' in vhost '/': \"expected integer, got longstr\"";
     assert_eq!(parse(QueueType::Classic), priority);
     assert_eq!(parse(QueueType::Quorum), priority);
     assert!(parse(QueueType::Stream).ends_with("{invalid_stream_offset_arg,{longstr,<<\"zz\">>}}"));

@@ -1,0 +1,35 @@
+//! What a change of the core asks its caller to do once all locks are released.
+
+use std::sync::Arc;
+
+use super::outbox::Outbox;
+use super::queue::Queue;
+
+/// Collected over a batch of changes and carried out once by [`Effects::apply`].
+#[derive(Default)]
+pub struct Effects {
+    wakes: Vec<Arc<Outbox>>,
+    unfinished: Vec<Arc<Queue>>,
+}
+
+impl Effects {
+    /// The connection of this outbox has something to do.
+    pub fn wake(&mut self, outbox: Arc<Outbox>) {
+        self.wakes.push(outbox);
+    }
+
+    /// The queue has messages and takers left: its lock was held long enough for one time.
+    pub(super) fn go_on(&mut self, queue: Arc<Queue>) {
+        self.unfinished.push(queue);
+    }
+
+    /// Wakes connections and goes on with unfinished queues. Not to be called under a lock.
+    pub fn apply(&mut self) {
+        while let Some(queue) = self.unfinished.pop() {
+            queue.dispatch(self);
+        }
+        for outbox in self.wakes.drain(..) {
+            outbox.wake();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The account of memory that queued and unacked messages take, and the alarm when it is over its limit (C-27).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::effects::Effects;
+use super::outbox::Outbox;
+
+/// Publishers go on when this part of the limit is in use, so that they do not stop and go at every message.
+const CLEAR_AT_PERCENT: i64 = 90;
+
+/// See the module. Charged by the queues once per batch.
+pub struct Memory {
+    used: AtomicI64,
+    limit: i64,
+    alarm: AtomicBool,
+    blocked: Mutex<Vec<Arc<Outbox>>>,
+}
+
+impl Memory {
+    /// An account with this limit in bytes.
+    pub fn new(limit: u64) -> Self {
+        Self {
+            used: AtomicI64::new(0),
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            alarm: AtomicBool::new(false),
+            blocked: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Adds `change` bytes, which may be negative. When that clears the alarm, blocked connections are to be woken.
+    pub fn add(&self, change: i64, fx: &mut Effects) {
+        if change == 0 {
+            return;
+        }
+        let used = self.used.fetch_add(change, Ordering::Relaxed) + change;
+        if used > self.limit {
+            self.alarm.store(true, Ordering::SeqCst);
+        } else if change < 0 && used < self.clear_at() && self.alarm.load(Ordering::SeqCst) {
+            self.clear(fx);
+        }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Whether publishers must stop.
+    #[inline]
+    pub fn alarm(&self) -> bool {
+        self.alarm.load(Ordering::Relaxed)
+    }
+
+    /// Registers a connection that stops reading because of the alarm; its outbox is released when the alarm clears. False if it has
+    /// cleared meanwhile.
+    pub fn block(&self, outbox: &Arc<Outbox>, fx: &mut Effects) -> bool {
+        if self.used.load(Ordering::SeqCst) < self.clear_at() {
+            self.clear(fx); // the alarm was raised just after the memory had been given back
+            return false;
+        }
+        let mut blocked = self.blocked.lock();
+        let alarm = self.alarm.load(Ordering::SeqCst);
+        if alarm {
+            blocked.push(outbox.clone());
+        }
+        alarm
+    }
+
+    fn clear_at(&self) -> i64 {
+        self.limit / 100 * CLEAR_AT_PERCENT
+    }
+
+    fn clear(&self, fx: &mut Effects) {
+        let mut blocked = self.blocked.lock();
+        self.alarm.store(false, Ordering::SeqCst);
+        for outbox in blocked.drain(..) {
+            if outbox.release() {
+                fx.wake(outbox);
+            }
+        }
+    }
+}

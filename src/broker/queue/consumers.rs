@@ -1,0 +1,280 @@
+//! The consumers of a queue and whose turn it is.
+//!
+//! Only consumers that can take a message stand in a ring, one ring for each priority; whoever is at its prefetch limit, or whose
+//! connection's outbox is full, is out of it and costs nothing. A consumer that comes back joins at the end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::broker::outbox::Outbox;
+
+/// Names a consumer of one queue; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerKey {
+    index: u32,
+    generation: u32,
+}
+
+/// What a channel gives to consume.
+pub struct Subscriber {
+    /// Where deliveries go.
+    pub outbox: Arc<Outbox>,
+    /// The channel's number on its connection.
+    pub channel: u16,
+    /// The channel's own number of this subscription.
+    pub subscription: u32,
+    /// Deliveries need no ack.
+    pub no_ack: bool,
+    /// How many may be unacked, 0 for no limit. Ignored with `no_ack` (S-03).
+    pub prefetch: u32,
+    /// Higher first.
+    pub priority: i64,
+    /// No other consumer beside this one.
+    pub exclusive: bool,
+    /// The limit that all consumers of the channel share, if one is set (S-02).
+    pub channel_limit: Option<Arc<ChannelLimit>>,
+}
+
+/// A limit of unacked deliveries over all consumers of a channel: `basic.qos` with `global` set.
+#[derive(Debug, Default)]
+pub struct ChannelLimit {
+    /// 0 for no limit.
+    max: AtomicU32,
+    unacked: AtomicU32,
+}
+
+impl ChannelLimit {
+    /// Sets the limit, 0 for none.
+    pub fn set_max(&self, max: u32) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Counts deliveries that are unacked already when the limit is first set.
+    pub fn add_unacked(&self, n: u32) {
+        self.unacked.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Takes one place; false if there is none.
+    fn acquire(&self) -> bool {
+        let max = self.max.load(Ordering::Relaxed);
+        let room = |n: u32| (max == 0 || n < max).then_some(n + 1);
+        self.unacked.fetch_update(Ordering::AcqRel, Ordering::Relaxed, room).is_ok()
+    }
+
+    /// Gives `n` places back. True if the limit had been reached, so that consumers may wait for it.
+    pub fn release(&self, n: u32) -> bool {
+        let max = self.max.load(Ordering::Relaxed);
+        // Deliveries under way when the limit was first set may be settled without having been counted.
+        let given_back =
+            self.unacked.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |unacked| Some(unacked.saturating_sub(n)));
+        max != 0 && given_back.is_ok_and(|before| before >= max)
+    }
+}
+
+/// Why a consumer stands where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the ring of its priority.
+    Ring,
+    /// At its own prefetch limit.
+    AtPrefetch,
+    /// At its channel's limit.
+    AtChannelLimit,
+    /// Its outbox is full.
+    Parked,
+}
+
+struct Consumer {
+    subscriber: Subscriber,
+    unacked: u32,
+    place: Place,
+}
+
+struct Slot {
+    generation: u32,
+    consumer: Option<Consumer>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Consumers {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Rings by priority, highest first; a ring stays when it is empty.
+    rings: Vec<(i64, VecDeque<u32>)>,
+    count: usize,
+    in_rings: usize,
+    exclusive: bool,
+}
+
+impl Consumers {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn has_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    /// Whether more than one consumer can take a message of the highest priority now, so that turns are needed.
+    pub(super) fn takes_turns(&self) -> bool {
+        self.in_rings > 1
+    }
+
+    pub(super) fn add(&mut self, subscriber: Subscriber) -> ConsumerKey {
+        self.exclusive |= subscriber.exclusive;
+        self.count += 1;
+        let consumer = Some(Consumer { subscriber, unacked: 0, place: Place::Ring });
+        let index = match self.free.pop() {
+            Some(index) => {
+                let slot = &mut self.slots[index as usize];
+                slot.generation = slot.generation.wrapping_add(1);
+                slot.consumer = consumer;
+                index
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, consumer });
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.enter_ring(index);
+        ConsumerKey { index, generation: self.slots[index as usize].generation }
+    }
+
+    pub(super) fn remove(&mut self, key: ConsumerKey) -> Option<Subscriber> {
+        let consumer = self.slot(key)?.consumer.take()?;
+        self.leave_ring(key.index, consumer.subscriber.priority, consumer.place);
+        self.free.push(key.index);
+        self.count -= 1;
+        self.exclusive &= !consumer.subscriber.exclusive;
+        Some(consumer.subscriber)
+    }
+
+    /// All of them, leaving none.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Subscriber> + use<> {
+        let slots = std::mem::take(self).slots;
+        slots.into_iter().filter_map(|slot| slot.consumer.map(|consumer| consumer.subscriber))
+    }
+
+    /// The consumer whose turn it is.
+    #[inline]
+    pub(super) fn next(&self) -> Option<ConsumerKey> {
+        if self.in_rings == 0 {
+            return None;
+        }
+        let index = self.rings.iter().find_map(|(_, ring)| ring.front().copied())?;
+        Some(ConsumerKey { index, generation: self.slots[index as usize].generation })
+    }
+
+    /// Who `key` delivers to.
+    #[inline]
+    pub(super) fn subscriber(&self, key: ConsumerKey) -> Option<&Subscriber> {
+        self.slots[key.index as usize].consumer.as_ref().map(|consumer| &consumer.subscriber)
+    }
+
+    /// Takes the right for one delivery to the consumer whose turn it is. On false it has left the ring, being at a limit.
+    #[inline]
+    pub(super) fn take_credit(&mut self, key: ConsumerKey) -> bool {
+        let Some(consumer) = self.slots[key.index as usize].consumer.as_mut() else { return false };
+        let subscriber = &consumer.subscriber;
+        if subscriber.no_ack {
+            return true;
+        }
+        let place = if subscriber.prefetch != 0 && consumer.unacked >= subscriber.prefetch {
+            Place::AtPrefetch
+        } else if subscriber.channel_limit.as_ref().is_some_and(|limit| !limit.acquire()) {
+            Place::AtChannelLimit
+        } else {
+            consumer.unacked += 1;
+            return true;
+        };
+        let priority = subscriber.priority;
+        consumer.place = place;
+        self.leave_ring(key.index, priority, Place::Ring);
+        false
+    }
+
+    /// Ends the turn of the consumer at the front: it goes to the end of its ring, or out of it when its outbox is full.
+    pub(super) fn end_turn(&mut self, key: ConsumerKey, outbox_full: bool) {
+        let Some(consumer) = self.slots[key.index as usize].consumer.as_mut() else { return };
+        if consumer.place != Place::Ring {
+            return;
+        }
+        let priority = consumer.subscriber.priority;
+        if outbox_full {
+            consumer.place = Place::Parked;
+            self.leave_ring(key.index, priority, Place::Ring);
+        } else if let Some((_, ring)) = self.rings.iter_mut().find(|(p, _)| *p == priority)
+            && ring.len() > 1
+            && ring.front() == Some(&key.index)
+        {
+            ring.rotate_left(1);
+        }
+    }
+
+    /// `n` deliveries of this consumer were settled. True if it can take messages again that it could not take before.
+    pub(super) fn settled(&mut self, key: ConsumerKey, n: u32) -> bool {
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_mut()) else { return false };
+        consumer.unacked = consumer.unacked.saturating_sub(n);
+        let back = consumer.place == Place::AtPrefetch && consumer.unacked < consumer.subscriber.prefetch;
+        if back {
+            self.enter_ring(key.index);
+        }
+        back
+    }
+
+    /// The outbox of this consumer has room again, or its channel's limit has.
+    pub(super) fn resume(&mut self, key: ConsumerKey) -> bool {
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return false };
+        let back = matches!(consumer.place, Place::Parked | Place::AtChannelLimit);
+        if back {
+            self.enter_ring(key.index);
+        }
+        back
+    }
+
+    /// From now on this consumer is held by the channel's limit as well; `unacked` of its deliveries count already.
+    pub(super) fn set_channel_limit(&mut self, key: ConsumerKey, limit: Arc<ChannelLimit>) {
+        if let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_mut()) {
+            consumer.subscriber.channel_limit = Some(limit);
+        }
+    }
+
+    fn slot(&mut self, key: ConsumerKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
+    }
+
+    fn enter_ring(&mut self, index: u32) {
+        let Some(consumer) = self.slots[index as usize].consumer.as_mut() else { return };
+        consumer.place = Place::Ring;
+        let priority = consumer.subscriber.priority;
+        let at = match self.rings.binary_search_by(|(p, _)| priority.cmp(p)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.rings.insert(at, (priority, VecDeque::new()));
+                at
+            }
+        };
+        self.rings[at].1.push_back(index);
+        self.in_rings += 1;
+    }
+
+    fn leave_ring(&mut self, index: u32, priority: i64, place: Place) {
+        if place != Place::Ring {
+            return;
+        }
+        if let Some(at) = self.rings.iter().position(|(p, _)| *p == priority) {
+            let ring = &mut self.rings[at].1;
+            if ring.front() == Some(&index) {
+                ring.pop_front();
+            } else {
+                ring.retain(|other| *other != index);
+            }
+            if ring.is_empty() && priority != 0 {
+                self.rings.remove(at);
+            }
+            self.in_rings -= 1;
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! A queue: messages in order, the consumers that share them, and who holds what unacked.
+//!
+//! All its state stands behind one lock. Whoever holds it hands messages straight to the outboxes of consumers that can take them.
+//! Lock order: vhost tables, then one queue, then one outbox. Never two queues at once.
+
+mod consumers;
+mod ready;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use consumers::{ChannelLimit, ConsumerKey, Subscriber};
+pub use ready::Entry;
+
+use self::consumers::Consumers;
+use self::ready::Ready;
+use super::connection::ConnectionId;
+use super::effects::Effects;
+use super::memory::Memory;
+use super::message::Message;
+use super::outbox::{Delivery, Outbox};
+use super::topology::QueueKey;
+use crate::broker::arguments::QueueSettings;
+
+/// Deliveries under one hold of a queue's lock; then others get their turn.
+const DISPATCH_MAX: usize = 512;
+
+/// A queue whose consumers take messages holds its publishers back when this many bytes wait, so that the working set stays in the
+/// processor's cache and the backlog of a queue that keeps up stays small.
+const BACKLOG_BYTES_PACED: usize = 1024 * 1024;
+
+/// See the module.
+pub struct Queue {
+    /// Its name.
+    pub name: Box<str>,
+    /// The key under which its vhost and the topology know it.
+    pub key: QueueKey,
+    /// Its properties and arguments.
+    pub settings: QueueSettings,
+    /// The connection it belongs to, if it is exclusive.
+    pub owner: Option<ConnectionId>,
+    memory: Arc<Memory>,
+    state: Mutex<State>,
+}
+
+struct State {
+    ready: Ready,
+    consumers: Consumers,
+    unacked: usize,
+    /// Memory charged to the broker's account for ready and unacked messages, in bytes.
+    charged: usize,
+    /// It has had a consumer, so that the last one's leaving deletes an auto-delete queue.
+    had_consumer: bool,
+    /// Something was delivered since publishers were last held back.
+    delivering: bool,
+    held_back: Vec<Arc<Outbox>>,
+    deleted: bool,
+}
+
+/// How a delivery is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done with.
+    Ack,
+    /// Rejected for good.
+    Discard,
+    /// Back to its position, to be delivered again.
+    Requeue,
+}
+
+/// A delivery that a channel held unacked.
+pub struct Settled {
+    /// The consumer that had it, if it is still there.
+    pub consumer: Option<ConsumerKey>,
+    /// What becomes of it.
+    pub settlement: Settlement,
+    /// The message at its position.
+    pub entry: Entry,
+}
+
+/// Why a consumer was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConsumeError {
+    /// An exclusive consumer is there, or an exclusive one was asked for beside others (S-05).
+    ExclusiveUse,
+    /// The queue was deleted meanwhile.
+    Deleted,
+}
+
+/// Why a queue was not deleted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DeleteRefused {
+    /// `if-unused`, and it has consumers.
+    InUse,
+    /// `if-empty`, and it has ready messages.
+    NotEmpty,
+    /// Somebody else was faster.
+    Deleted,
+}
+
+/// What was left in a deleted queue.
+pub struct Remains {
+    /// Messages that were ready.
+    pub ready: usize,
+    /// Messages that were unacked.
+    pub unacked: usize,
+    /// Consumers to be told.
+    pub consumers: Vec<Subscriber>,
+}
+
+/// Ready messages and consumers of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages ready for delivery.
+    pub ready: usize,
+    /// Delivered and not settled.
+    pub unacked: usize,
+    /// Consumers.
+    pub consumers: usize,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(
+        name: Box<str>,
+        key: QueueKey,
+        settings: QueueSettings,
+        owner: Option<ConnectionId>,
+        memory: Arc<Memory>,
+    ) -> Self {
+        let state = State {
+            ready: Ready::default(),
+            consumers: Consumers::default(),
+            unacked: 0,
+            charged: 0,
+            had_consumer: false,
+            delivering: false,
+            held_back: Vec::new(),
+            deleted: false,
+        };
+        Self { name, key, settings, owner, memory, state: Mutex::new(state) }
+    }
+
+    /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. With `publisher` it tells whether that
+    /// connection should stop publishing until its outbox is released, or for a few milliseconds at most.
+    pub fn take_batch(
+        self: &Arc<Self>,
+        messages: &mut Vec<Message>,
+        settled: &mut Vec<Settled>,
+        publisher: &Arc<Outbox>,
+        fx: &mut Effects,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let charged = state.charged;
+        let published = !messages.is_empty();
+        state.publish(messages);
+        state.settle(settled);
+        state.dispatch(self, fx);
+        let hold_back = published && state.hold_back(publisher);
+        let change = state.charged as i64 - charged as i64;
+        drop(state);
+        self.memory.add(change, fx);
+        hold_back
+    }
+
+    /// Delivers what can be delivered.
+    pub fn dispatch(self: &Arc<Self>, fx: &mut Effects) {
+        self.change(fx, |_| ());
+    }
+
+    /// The outbox of this consumer, or its channel's limit, has room again.
+    pub fn resume(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state| state.consumers.resume(consumer));
+    }
+
+    /// Adds a consumer. Deliveries to it begin with the next [`Queue::dispatch`], so that consume-ok comes before them (S-06).
+    pub fn add_consumer(&self, subscriber: Subscriber) -> Result<ConsumerKey, ConsumeError> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return Err(ConsumeError::Deleted);
+        }
+        if state.consumers.has_exclusive() || subscriber.exclusive && state.consumers.len() > 0 {
+            return Err(ConsumeError::ExclusiveUse);
+        }
+        state.had_consumer = true;
+        Ok(state.consumers.add(subscriber))
+    }
+
+    /// Removes a consumer; what it holds unacked stays unacked. True if the queue must be deleted now, being auto-delete.
+    pub fn remove_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) -> bool {
+        let unused = self.change(fx, |state| {
+            state.consumers.remove(consumer).is_some()
+                && state.consumers.len() == 0
+                && state.had_consumer
+                && !state.deleted
+        });
+        unused && self.settings.auto_delete
+    }
+
+    /// Puts a consumer under a limit that its channel has set after it began.
+    pub fn set_channel_limit(&self, consumer: ConsumerKey, limit: Arc<ChannelLimit>) {
+        self.state.lock().consumers.set_channel_limit(consumer, limit);
+    }
+
+    /// Takes the first message, if there is one, and tells how many are left (S-11). With `no_ack` it is gone, otherwise unacked.
+    pub fn get(&self, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
+        let mut state = self.state.lock();
+        let entry = state.ready.pop()?;
+        let mut change = 0;
+        if no_ack {
+            change = -(entry.message.cost() as i64);
+            state.charged = state.charged.saturating_sub(entry.message.cost());
+        } else {
+            state.unacked += 1;
+        }
+        let left = state.ready.len();
+        state.release_publishers(fx);
+        drop(state);
+        self.memory.add(change, fx);
+        Some((entry, left))
+    }
+
+    /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
+    pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
+        self.change(fx, |state| {
+            if state.deleted {
+                return;
+            }
+            if no_ack {
+                state.charged += entry.message.cost();
+            } else {
+                state.unacked -= 1;
+            }
+            state.ready.put_back(Entry { redelivered: true, ..entry });
+        });
+    }
+
+    /// Drops the ready messages and tells how many there were (M-11).
+    pub fn purge(&self, fx: &mut Effects) -> usize {
+        let mut state = self.state.lock();
+        let purged = state.ready.clear();
+        let cost = purged.cost();
+        state.charged = state.charged.saturating_sub(cost);
+        state.release_publishers(fx);
+        drop(state);
+        self.memory.add(-(cost as i64), fx);
+        purged.len()
+    }
+
+    /// Ends the queue, if the conditions hold. `unless_used` and `unless_filled` are the method's if-unused and if-empty (M-12).
+    pub fn delete(&self, unless_used: bool, unless_filled: bool, fx: &mut Effects) -> Result<Remains, DeleteRefused> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return Err(DeleteRefused::Deleted);
+        }
+        if unless_filled && !state.ready.is_empty() {
+            return Err(DeleteRefused::NotEmpty);
+        }
+        if unless_used && state.consumers.len() > 0 {
+            return Err(DeleteRefused::InUse);
+        }
+        state.deleted = true;
+        let ready = state.ready.clear();
+        let consumers = state.consumers.drain().collect();
+        state.release_publishers(fx);
+        let charged = std::mem::take(&mut state.charged);
+        let unacked = std::mem::take(&mut state.unacked);
+        drop(state);
+        self.memory.add(-(charged as i64), fx);
+        Ok(Remains { ready: ready.len(), unacked, consumers })
+    }
+
+    /// Whether it is gone; names and keys may belong to another queue then.
+    pub fn is_deleted(&self) -> bool {
+        self.state.lock().deleted
+    }
+
+    /// The counts at this moment.
+    pub fn counts(&self) -> Counts {
+        let state = self.state.lock();
+        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() }
+    }
+
+    /// Runs a change under the lock, then delivers what can be delivered.
+    fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let charged = state.charged;
+        let result = change(&mut state);
+        state.dispatch(self, fx);
+        let change = state.charged as i64 - charged as i64;
+        drop(state);
+        self.memory.add(change, fx);
+        result
+    }
+}
+
+impl State {
+    fn publish(&mut self, messages: &mut Vec<Message>) {
+        if self.deleted {
+            messages.clear();
+            return;
+        }
+        for message in messages.drain(..) {
+            self.charged += message.cost();
+            self.ready.push(message);
+        }
+    }
+
+    fn settle(&mut self, settled: &mut Vec<Settled>) {
+        if self.deleted {
+            settled.clear();
+            return;
+        }
+        for Settled { consumer, settlement, entry } in settled.drain(..) {
+            self.unacked -= 1;
+            if let Some(consumer) = consumer {
+                self.consumers.settled(consumer, 1);
+            }
+            match settlement {
+                Settlement::Ack | Settlement::Discard => {
+                    self.charged = self.charged.saturating_sub(entry.message.cost())
+                }
+                Settlement::Requeue => self.ready.put_back(Entry { redelivered: true, ..entry }),
+            }
+        }
+    }
+
+    fn dispatch(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
+        let mut budget = DISPATCH_MAX;
+        while !self.ready.is_empty() {
+            let Some(consumer) = self.consumers.next() else { break };
+            if budget == 0 {
+                fx.go_on(queue.clone());
+                break;
+            }
+            let turn = if self.consumers.takes_turns() { 1 } else { budget };
+            budget -= self.deliver(queue, consumer, turn, fx).min(budget);
+        }
+        self.release_publishers(fx);
+    }
+
+    /// Delivers up to `max` messages to the consumer whose turn it is and ends its turn. Tells how much of the budget that took.
+    fn deliver(&mut self, queue: &Arc<Queue>, key: ConsumerKey, max: usize, fx: &mut Effects) -> usize {
+        let Some(subscriber) = self.consumers.subscriber(key) else { return 1 };
+        let (channel, subscription, no_ack) = (subscriber.channel, subscriber.subscription, subscriber.no_ack);
+        let outbox = subscriber.outbox.clone();
+        let mut run = outbox.deliver();
+        let mut delivered = 0;
+        while delivered < max && !self.ready.is_empty() && run.has_room() && self.consumers.take_credit(key) {
+            let Some(Entry { position, redelivered, message }) = self.ready.pop() else { break };
+            if no_ack {
+                self.charged = self.charged.saturating_sub(message.cost());
+            } else {
+                self.unacked += 1;
+            }
+            run.push(Delivery { channel, redelivered, subscription, position, message });
+            delivered += 1;
+        }
+        let offered = run.finish(queue, key, delivered > 0);
+        self.delivering |= delivered > 0;
+        self.consumers.end_turn(key, offered.full);
+        if offered.wake {
+            fx.wake(outbox);
+        }
+        delivered.max(1)
+    }
+
+    /// Whether a publisher should wait: the backlog is large and the consumers are at work on it.
+    fn hold_back(&mut self, publisher: &Arc<Outbox>) -> bool {
+        let wait = self.ready.bytes() > BACKLOG_BYTES_PACED
+            && self.consumers.len() > 0
+            && std::mem::take(&mut self.delivering);
+        if wait && !self.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
+            self.held_back.push(publisher.clone());
+        }
+        wait
+    }
+
+    fn release_publishers(&mut self, fx: &mut Effects) {
+        if !self.held_back.is_empty() && self.ready.bytes() <= BACKLOG_BYTES_PACED / 2 {
+            for publisher in self.held_back.drain(..) {
+                if publisher.release() {
+                    fx.wake(publisher);
+                }
+            }
+        }
+    }
+}

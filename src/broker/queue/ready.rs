@@ -1,0 +1,103 @@
+//! The messages of a queue that wait for a consumer, in order of their positions.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::broker::message::Message;
+
+/// A message at its position in the queue.
+pub struct Entry {
+    /// Where it stands: given once, in order of arrival, and kept over requeues.
+    pub position: u64,
+    /// Whether it had been delivered before.
+    pub redelivered: bool,
+    /// The message.
+    pub message: Message,
+}
+
+/// Ready messages. What was requeued goes back to its original position; since that is nearly always before everything else,
+/// requeued messages stand in an ordered map of their own and the rest in a plain deque.
+#[derive(Default)]
+pub(super) struct Ready {
+    arrived: VecDeque<(u64, Message)>,
+    returned: BTreeMap<u64, (bool, Message)>,
+    next_position: u64,
+    /// Bytes of bodies, properties and keys.
+    bytes: usize,
+}
+
+/// The deque gives its memory back when it is emptied with more than this many slots.
+const KEEP_SLOTS: usize = 1024;
+
+impl Ready {
+    /// Adds a message at the end.
+    #[inline]
+    pub(super) fn push(&mut self, message: Message) {
+        self.next_position += 1;
+        self.bytes += message.wire_len();
+        self.arrived.push_back((self.next_position, message));
+    }
+
+    /// Puts a message back to its position.
+    pub(super) fn put_back(&mut self, entry: Entry) {
+        self.bytes += entry.message.wire_len();
+        self.returned.insert(entry.position, (entry.redelivered, entry.message));
+    }
+
+    /// Takes the first.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = if self.returned.is_empty() || self.arrived_is_first() {
+            let (position, message) = self.arrived.pop_front()?;
+            if self.arrived.is_empty() && self.arrived.capacity() > KEEP_SLOTS {
+                self.arrived = VecDeque::new();
+            }
+            Entry { position, redelivered: false, message }
+        } else {
+            let (position, (redelivered, message)) = self.returned.pop_first()?;
+            Entry { position, redelivered, message }
+        };
+        self.bytes -= entry.message.wire_len();
+        Some(entry)
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.arrived.len() + self.returned.len()
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.returned.is_empty()
+    }
+
+    /// Their bytes on the wire, without framing.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Removes all of them; positions go on.
+    pub(super) fn clear(&mut self) -> Self {
+        let next_position = self.next_position;
+        let cleared = std::mem::take(self);
+        self.next_position = next_position;
+        cleared
+    }
+
+    /// The memory that the queue is charged for them, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        let arrived = self.arrived.iter().map(|(_, message)| message.cost());
+        let returned = self.returned.values().map(|(_, message)| message.cost());
+        arrived.chain(returned).sum()
+    }
+
+    fn arrived_is_first(&self) -> bool {
+        match (self.arrived.front(), self.returned.first_key_value()) {
+            (Some((arrived, _)), Some((returned, _))) => arrived < returned,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}

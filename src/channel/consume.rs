@@ -1,0 +1,193 @@
+//! basic.consume, cancel and get, and the consumers of direct reply-to.
+
+use leveret_protocol::Method;
+use leveret_protocol::method::basic;
+
+use super::ledger::Unacked;
+use super::subscription::{SUBSCRIPTIONS_MAX, Subscription, SubscriptionKey};
+use super::{Channel, ChannelError, Session};
+use crate::broker::{Broker, BrokerError, REPLY_TO, Subscriber, is_reply_address};
+use crate::error::Error;
+
+/// The direct reply-to consumer of a channel (P-12).
+pub(super) struct ReplyConsumer {
+    /// The address that requests carry instead of the bare name.
+    pub(super) address: String,
+    subscription: SubscriptionKey,
+}
+
+impl Channel {
+    pub(super) fn consume(&mut self, consume: &basic::Consume<'_>, s: &mut Session<'_>) -> Result<(), Error> {
+        if !consume.consumer_tag.is_empty() && self.subscriptions.by_tag(consume.consumer_tag).is_some() {
+            return Err(ChannelError::ConsumerTagReused(consume.consumer_tag.to_owned()).into());
+        }
+        let tag: Box<str> = match consume.consumer_tag {
+            "" => s.broker.generate_name("amq.ctag-").into(),
+            tag => tag.into(),
+        };
+        if consume.queue == REPLY_TO {
+            return self.consume_replies(consume, tag, s);
+        }
+        let name = self.queue_name(consume.queue)?;
+        if is_reply_address(name.as_bytes()) {
+            return Err(BrokerError::ConsumeReplyTo { queue: name, vhost: s.vhost.name.to_string() }.into());
+        }
+        let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
+        let arguments = s.vhost.consumer_arguments(&queue, consume.arguments)?;
+        let key = self.subscribe(Subscription {
+            tag: tag.clone(),
+            queue: Some(queue.clone()),
+            consumer: None,
+            no_ack: consume.no_ack,
+            ended: false,
+            is_get: false,
+            unacked: 0,
+        })?;
+        let added = queue.add_consumer(Subscriber {
+            outbox: s.peer.outbox.clone(),
+            channel: self.number,
+            subscription: key,
+            no_ack: consume.no_ack,
+            prefetch: u32::from(self.prefetch),
+            priority: arguments.priority,
+            exclusive: consume.exclusive,
+            channel_limit: self.limit.clone(),
+        });
+        match added {
+            Ok(consumer) => {
+                if let Some(subscription) = self.subscriptions.find(key) {
+                    subscription.consumer = Some(consumer);
+                }
+            }
+            Err(refused) => {
+                self.subscriptions.end(key);
+                return Err(s.vhost.consume_refused(refused, &queue).into());
+            }
+        }
+        self.consume_ok(consume, &tag, s);
+        queue.dispatch(s.fx);
+        Ok(())
+    }
+
+    pub(super) fn cancel(&mut self, cancel: &basic::Cancel<'_>, s: &mut Session<'_>) -> Result<(), Error> {
+        if let Some(key) = self.subscriptions.by_tag(cancel.consumer_tag) {
+            if self.reply.as_ref().is_some_and(|reply| reply.subscription == key) {
+                self.forget_reply_consumer(s.broker);
+            }
+            self.stop_subscription(key, s);
+            self.cancelling.push(key);
+        }
+        if !cancel.nowait {
+            self.cancel_ok = Some(cancel.consumer_tag.into());
+        }
+        Ok(())
+    }
+
+    /// Second half of basic.cancel, when what the outbox held for the consumer is sent (S-06).
+    pub fn finish_cancel(&mut self, s: &mut Session<'_>) {
+        for key in std::mem::take(&mut self.cancelling) {
+            self.subscriptions.end(key);
+        }
+        if let Some(tag) = self.cancel_ok.take() {
+            s.out.method(self.number, &Method::BasicCancelOk(basic::CancelOk { consumer_tag: &tag }));
+        }
+    }
+
+    pub(super) fn get(&mut self, get: &basic::Get<'_>, s: &mut Session<'_>) -> Result<(), Error> {
+        let name = self.queue_name(get.queue)?;
+        if is_reply_address(name.as_bytes()) {
+            return Err(BrokerError::GetReplyTo { queue: name, vhost: s.vhost.name.to_string() }.into());
+        }
+        let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
+        let subscription = match get.no_ack {
+            true => None,
+            false => Some(self.subscriptions.of_get(&queue).ok_or(ChannelError::TooManyConsumers(SUBSCRIPTIONS_MAX))?),
+        };
+        let Some((entry, left)) = queue.get(get.no_ack, s.fx) else {
+            if let Some(key) = subscription {
+                self.subscriptions.free_if_done(key);
+            }
+            s.out.method(self.number, &Method::BasicGetEmpty(basic::GetEmpty {}));
+            return Ok(());
+        };
+        self.delivery_tag += 1;
+        let get_ok = basic::GetOk {
+            delivery_tag: self.delivery_tag,
+            redelivered: entry.redelivered,
+            exchange: entry.message.exchange(),
+            routing_key: entry.message.routing_key(),
+            message_count: u32::try_from(left).unwrap_or(u32::MAX),
+        };
+        s.out.method(self.number, &Method::BasicGetOk(get_ok));
+        s.out.content(self.number, s.peer.frame_max, &entry.message);
+        if let Some(key) = subscription {
+            if let Some(subscription) = self.subscriptions.find(key) {
+                subscription.unacked += 1;
+            }
+            self.ledger.push(self.delivery_tag, Unacked { subscription: key, entry });
+        }
+        Ok(())
+    }
+
+    /// Takes a consumer off its queue; it stays known until what the outbox holds for it is sent.
+    pub(super) fn stop_subscription(&mut self, key: SubscriptionKey, s: &mut Session<'_>) {
+        let Some(subscription) = self.subscriptions.find(key) else { return };
+        if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer.take())
+            && queue.remove_consumer(consumer, s.fx)
+        {
+            s.vhost.delete_unused(&queue.clone(), s.fx);
+        }
+    }
+
+    pub(super) fn forget_reply_consumer(&mut self, broker: &Broker) {
+        if let Some(reply) = self.reply.take() {
+            broker.replies().remove(&reply.address);
+        }
+    }
+
+    fn consume_replies(
+        &mut self,
+        consume: &basic::Consume<'_>,
+        tag: Box<str>,
+        s: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        if self.reply.is_some() {
+            return Err(ChannelError::ReplyConsumerSet.into());
+        }
+        if !consume.no_ack {
+            return Err(ChannelError::ReplyConsumerAcks.into());
+        }
+        let subscription = self.subscribe(Subscription {
+            tag: tag.clone(),
+            queue: None,
+            consumer: None,
+            no_ack: true,
+            ended: false,
+            is_get: false,
+            unacked: 0,
+        })?;
+        let address = s.broker.replies().add(&s.peer.outbox, self.number, subscription);
+        self.reply = Some(ReplyConsumer { address, subscription });
+        self.consume_ok(consume, &tag, s);
+        Ok(())
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) -> Result<SubscriptionKey, Error> {
+        self.subscriptions.add(subscription).ok_or_else(|| ChannelError::TooManyConsumers(SUBSCRIPTIONS_MAX).into())
+    }
+
+    fn consume_ok(&self, consume: &basic::Consume<'_>, consumer_tag: &str, s: &mut Session<'_>) {
+        if !consume.nowait {
+            s.out.method(self.number, &Method::BasicConsumeOk(basic::ConsumeOk { consumer_tag }));
+        }
+    }
+
+    /// The queue that a method means: the one declared last if it names none (M-25).
+    pub(super) fn queue_name(&self, given: &str) -> Result<String, Error> {
+        match (given, &self.last_queue) {
+            ("", None) => Err(ChannelError::NoQueueDeclared.into()),
+            ("", Some(last)) => Ok(last.to_string()),
+            (name, _) => Ok(name.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! basic.ack, nack, reject and recover on the unacked ledger (S-08, S-09, M-17).
+
+use leveret_protocol::Method;
+use leveret_protocol::method::basic;
+
+use super::ledger::Unacked;
+use super::{Channel, ChannelError, Mode, Session};
+use crate::broker::{Delivery, Entry, Settled, Settlement};
+use crate::error::Error;
+
+impl Unacked {
+    #[inline]
+    pub(super) fn from_delivery(delivery: Delivery) -> Self {
+        let Delivery { redelivered, subscription, position, message, .. } = delivery;
+        Self { subscription, entry: Entry { position, redelivered, message } }
+    }
+}
+
+impl Channel {
+    #[inline]
+    pub(super) fn ack(&mut self, tag: u64, multiple: bool, s: &mut Session<'_>) -> Result<(), Error> {
+        self.settle_tags(tag, multiple, Settlement::Ack, s)
+    }
+
+    pub(super) fn nack(&mut self, tag: u64, multiple: bool, requeue: bool, s: &mut Session<'_>) -> Result<(), Error> {
+        let settlement = if requeue { Settlement::Requeue } else { Settlement::Discard };
+        self.settle_tags(tag, multiple, settlement, s)
+    }
+
+    pub(super) fn recover(&mut self, requeue: bool, answer: bool, s: &mut Session<'_>) -> Result<(), Error> {
+        if !requeue {
+            return Err(ChannelError::RecoverWithoutRequeue.into());
+        }
+        if answer {
+            s.out.method(self.number, &Method::BasicRecoverOk(basic::RecoverOk {}));
+        }
+        let all: Vec<_> = self.ledger.take_all().collect();
+        for unacked in all {
+            self.settle(unacked, Settlement::Requeue, s);
+        }
+        s.apply_batch();
+        Ok(())
+    }
+
+    /// Settles one delivery: gives its places in the limits back and hands it to its queue with the batch.
+    #[inline]
+    pub(super) fn settle(&mut self, unacked: Unacked, settlement: Settlement, s: &mut Session<'_>) {
+        let Some(subscription) = self.subscriptions.find(unacked.subscription) else { return };
+        subscription.unacked -= 1;
+        let (is_get, done) = (subscription.is_get, subscription.ended && subscription.unacked == 0);
+        if let Some(queue) = &subscription.queue {
+            s.batch.settle(queue, Settled { consumer: subscription.consumer, settlement, entry: unacked.entry });
+        }
+        if done {
+            self.subscriptions.free_if_done(unacked.subscription);
+        }
+        if !is_get
+            && let Some(limit) = &self.limit
+            && limit.release(1)
+        {
+            self.resume_consumers(s);
+        }
+    }
+
+    #[inline]
+    fn settle_tags(
+        &mut self,
+        tag: u64,
+        multiple: bool,
+        settlement: Settlement,
+        s: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        if let Mode::Transaction(tx) = &mut self.mode {
+            return tx.settle(&mut self.ledger, tag, multiple, settlement);
+        }
+        if !multiple {
+            let unacked = self.ledger.take(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?;
+            self.settle(unacked, settlement, s);
+            return Ok(());
+        }
+        let taken: Vec<_> = match tag {
+            0 => self.ledger.take_all().collect(),
+            _ => self.ledger.take_up_to(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?.collect(),
+        };
+        for unacked in taken {
+            self.settle(unacked, settlement, s);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! The consumers of a channel, as the channel sees them, and the queues that its basic.get reads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::broker::{ConsumerKey, Queue};
+
+/// Names a subscription of one channel: its slot in the low half, the slot's generation in the high one, so that a late notice about
+/// an ended subscription never meets its successor.
+pub(super) type SubscriptionKey = u32;
+
+/// Consumers of one channel at once.
+pub(super) const SUBSCRIPTIONS_MAX: usize = 1 << 16;
+
+/// One consumer; or, without a tag, the source of deliveries that basic.get took.
+pub(super) struct Subscription {
+    pub(super) tag: Box<str>,
+    /// None for direct reply-to.
+    pub(super) queue: Option<Arc<Queue>>,
+    /// None once the queue or the client has ended it.
+    pub(super) consumer: Option<ConsumerKey>,
+    pub(super) no_ack: bool,
+    /// The client has been told that it is ended, or has ended it; it stays for its unacked deliveries.
+    pub(super) ended: bool,
+    /// The source of basic.get: no prefetch limit counts what it holds (S-03).
+    pub(super) is_get: bool,
+    pub(super) unacked: u32,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    slots: Vec<(u16, Option<Subscription>)>,
+    free: Vec<u16>,
+    tags: HashMap<Box<str>, SubscriptionKey, RandomState>,
+    last_get: Option<SubscriptionKey>,
+}
+
+impl Subscriptions {
+    /// Adds one; none if there are too many.
+    pub(super) fn add(&mut self, subscription: Subscription) -> Option<SubscriptionKey> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u16::try_from(self.slots.len()).ok()?;
+                self.slots.push((0, None));
+                index
+            }
+        };
+        let slot = &mut self.slots[usize::from(index)];
+        slot.0 = slot.0.wrapping_add(1);
+        let key = key(index, slot.0);
+        if !subscription.ended {
+            self.tags.insert(subscription.tag.clone(), key);
+        }
+        slot.1 = Some(subscription);
+        Some(key)
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, wanted: SubscriptionKey) -> Option<&mut Subscription> {
+        let (generation, subscription) = self.slots.get_mut(usize::from(wanted as u16))?;
+        if *generation == (wanted >> 16) as u16 { subscription.as_mut() } else { None }
+    }
+
+    /// The live consumer with this tag.
+    pub(super) fn by_tag(&self, tag: &str) -> Option<SubscriptionKey> {
+        self.tags.get(tag).copied()
+    }
+
+    /// The source for basic.get from this queue; none if the channel has too many.
+    pub(super) fn of_get(&mut self, queue: &Arc<Queue>) -> Option<SubscriptionKey> {
+        if let Some(last) = self.last_get
+            && let Some(Subscription { queue: Some(known), is_get: true, .. }) = self.find(last)
+            && Arc::ptr_eq(known, queue)
+        {
+            return Some(last);
+        }
+        let queue = Some(queue.clone());
+        self.last_get = self.add(Subscription {
+            tag: "".into(),
+            queue,
+            consumer: None,
+            no_ack: false,
+            ended: true,
+            is_get: true,
+            unacked: 0,
+        });
+        self.last_get
+    }
+
+    /// Marks it as ended and removes it if it holds nothing unacked.
+    pub(super) fn end(&mut self, wanted: SubscriptionKey) {
+        if let Some(subscription) = self.find(wanted) {
+            subscription.consumer = None;
+            if !std::mem::replace(&mut subscription.ended, true) {
+                let tag = std::mem::take(&mut subscription.tag);
+                self.tags.remove(&tag);
+            }
+        }
+        self.free_if_done(wanted);
+    }
+
+    /// Removes it if it is ended and holds nothing unacked.
+    pub(super) fn free_if_done(&mut self, wanted: SubscriptionKey) {
+        if self.find(wanted).is_some_and(|s| s.ended && s.unacked == 0) {
+            self.slots[usize::from(wanted as u16)].1 = None;
+            self.free.push(wanted as u16);
+        }
+    }
+
+    /// All of them, ended ones too.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriptionKey, &Subscription)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (generation, s))| Some((key(index as u16, *generation), s.as_ref()?)))
+    }
+}
+
+fn key(index: u16, generation: u16) -> SubscriptionKey {
+    u32::from(generation) << 16 | u32::from(index)
+}

@@ -1,0 +1,108 @@
+//! Transactions: publishes and settlements wait for tx.commit (M-21, P-14).
+
+use std::sync::Arc;
+
+use leveret_protocol::Method;
+use leveret_protocol::method::tx;
+
+use super::ledger::{Ledger, Unacked};
+use super::publish::Unroutable;
+use super::{Channel, ChannelError, Mode, Session};
+use crate::broker::{Message, Queue, Settlement};
+use crate::error::Error;
+
+/// Bytes of messages that one transaction may hold before it is committed. They are in no queue yet, so no alarm bounds them.
+pub(super) const TRANSACTION_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// What a transaction has gathered.
+#[derive(Default)]
+pub(super) struct Transaction {
+    publishes: Vec<Publication>,
+    settlements: Vec<(u64, Unacked, Settlement)>,
+    bytes: usize,
+}
+
+/// A publish that waits for its commit.
+pub(super) enum Publication {
+    Routed { queues: Arc<[Arc<Queue>]>, message: Message },
+    Returned(Unroutable),
+}
+
+impl Transaction {
+    /// Keeps a publish of about `bytes` for the commit.
+    pub(super) fn publish(&mut self, publication: Publication, bytes: usize) -> Result<(), Error> {
+        self.bytes += bytes;
+        if self.bytes > TRANSACTION_BYTES_MAX {
+            return Err(ChannelError::TransactionTooLarge(TRANSACTION_BYTES_MAX).into());
+        }
+        self.publishes.push(publication);
+        Ok(())
+    }
+
+    /// Keeps settlements for the commit. An unknown tag fails at once.
+    pub(super) fn settle(
+        &mut self,
+        ledger: &mut Ledger,
+        tag: u64,
+        multiple: bool,
+        settlement: Settlement,
+    ) -> Result<(), Error> {
+        let unknown = || ChannelError::UnknownDeliveryTag(tag);
+        let tags = match (multiple, tag) {
+            (false, _) => vec![tag],
+            (true, 0) => ledger.tags_up_to(None).ok_or_else(unknown)?,
+            (true, _) => ledger.tags_up_to(Some(tag)).ok_or_else(unknown)?,
+        };
+        for tag in tags {
+            let unacked = ledger.take(tag).ok_or_else(unknown)?;
+            self.settlements.push((tag, unacked, settlement));
+        }
+        Ok(())
+    }
+
+    /// Gives up the settlements, for the ledger to have them again.
+    pub(super) fn take_settlements(&mut self) -> Vec<(u64, Unacked)> {
+        self.settlements.drain(..).map(|(tag, unacked, _)| (tag, unacked)).collect()
+    }
+}
+
+impl Channel {
+    pub(super) fn tx_select(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
+        match self.mode {
+            Mode::Confirm(_) => return Err(ChannelError::ConfirmToTx.into()),
+            Mode::Plain => self.mode = Mode::Transaction(Box::default()),
+            Mode::Transaction(_) => {}
+        }
+        s.out.method(self.number, &Method::TxSelectOk(tx::SelectOk {}));
+        Ok(())
+    }
+
+    pub(super) fn tx_commit(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
+        let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
+        let Transaction { publishes, settlements, .. } = std::mem::take(&mut **tx);
+        for publication in publishes {
+            match publication {
+                Publication::Routed { queues, message } => {
+                    for queue in queues.iter() {
+                        s.batch.publish(queue, message.clone());
+                    }
+                }
+                Publication::Returned(unroutable) => unroutable.send_back(self.number, s),
+            }
+        }
+        for (_, unacked, settlement) in settlements {
+            self.settle(unacked, settlement, s);
+        }
+        s.apply_batch();
+        s.out.method(self.number, &Method::TxCommitOk(tx::CommitOk {}));
+        Ok(())
+    }
+
+    pub(super) fn tx_rollback(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
+        let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
+        let mut undone = std::mem::take(&mut **tx);
+        self.ledger.restore(undone.take_settlements());
+        s.out.method(self.number, &Method::TxRollbackOk(tx::RollbackOk {}));
+        Ok(())
+    }
+}

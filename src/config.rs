@@ -1,0 +1,63 @@
+//! What the broker can be told. Each value has a default, a command line option and an environment variable.
+
+use std::time::Duration;
+
+use crate::broker::compat::Compat;
+
+/// Settings of a server; all limits carry their units in their names.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address to listen on; `::` is all, IPv4 too.
+    pub bind: String,
+    /// Port, 0 for any free one.
+    pub port: u16,
+    /// Open connections beyond this many are refused (C-19).
+    pub connections_max: usize,
+    /// Channels of one connection, proposed to clients (C-15). 0 for no limit.
+    pub channel_max: u16,
+    /// Bytes of a frame, proposed to clients (C-15).
+    pub frame_max_bytes: u32,
+    /// Proposed to clients (C-15). 0 for none.
+    pub heartbeat_secs: u16,
+    /// A larger body is refused (P-07).
+    pub message_size_max_bytes: u64,
+    /// Bytes of messages in memory; above it publishers are blocked (C-27).
+    pub memory_max_bytes: u64,
+    /// From accepting a connection to connection.open (C-03).
+    pub handshake_timeout: Duration,
+    /// The line of RabbitMQ to follow where they differ.
+    pub compat: Compat,
+    /// The one user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// Users that may come only from this machine (C-14).
+    pub loopback_users: Vec<String>,
+    /// Seed of generated names and secrets; random if none.
+    pub seed: Option<u64>,
+}
+
+/// Memory for messages when nothing is said: small enough for a laptop, and publishers are stopped, not dropped, above it.
+const MEMORY_MAX_BYTES: u64 = 1 << 30;
+
+impl Default for Config {
+    fn default() -> Self {
+        let compat = Compat::default();
+        Self {
+            bind: "::".to_owned(),
+            port: 5672,
+            connections_max: 65_536,
+            channel_max: 2047,
+            frame_max_bytes: 131_072,
+            heartbeat_secs: 60,
+            message_size_max_bytes: compat.default_message_size_max(),
+            memory_max_bytes: MEMORY_MAX_BYTES,
+            handshake_timeout: Duration::from_secs(10),
+            compat,
+            user: "guest".to_owned(),
+            password: "guest".to_owned(),
+            loopback_users: vec!["guest".to_owned()],
+            seed: None,
+        }
+    }
+}

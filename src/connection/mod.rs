@@ -1,0 +1,80 @@
+//! The only place with AMQP sockets: a client from accept to the end of TCP.
+//!
+//! One task for each connection reads, handles and writes, so that nothing else ever touches its channels; others reach it through its
+//! outbox alone.
+
+mod end;
+mod error;
+mod frames;
+mod greeting;
+mod handshake;
+mod heartbeat;
+mod scratch;
+mod shared;
+mod task;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time;
+use tracing::{debug, info, warn};
+
+pub use error::ConnectionError;
+pub use shared::Shared;
+
+use self::end::{End, close_frame};
+use self::handshake::{Refusal, shake_hands};
+use self::task::Connection;
+
+/// A refused client that gets no frame is let wait this long, as RabbitMQ does (C-08, C-13).
+const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
+
+/// Serves one client to its end. `peer` is its address, if the stream has one.
+pub async fn serve<S>(mut io: S, peer: Option<SocketAddr>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let from = peer.map_or_else(|| "local".to_owned(), |peer| peer.to_string());
+    let timeout = shared.config.handshake_timeout;
+    let handshake = shake_hands(&mut io, &shared, peer.map(|peer| peer.ip()));
+    let negotiated = match time::timeout(timeout, handshake).await {
+        Ok(Ok(negotiated)) => negotiated,
+        Ok(Err(refusal)) => return refuse(io, refusal, &from).await,
+        Err(_) => return debug!(%from, "no connection.open within the handshake timeout"),
+    };
+    let name = negotiated.name.clone().unwrap_or_default();
+    info!(%from, %name, user = %negotiated.user, vhost = %negotiated.vhost.name, "connection open");
+    let heartbeat_secs = negotiated.heartbeat_secs;
+    let mut connection = Box::new(Connection::new(io, shared, negotiated));
+    let end = connection.run().await;
+    let (io, output) = connection.shut_down(&end);
+    match &end {
+        End::Closed => info!(%from, %name, "closing connection"),
+        End::Lost => warn!(%from, %name, "client unexpectedly closed TCP connection"),
+        End::Silent => warn!(%from, %name, "missed heartbeats from client"),
+        End::Refused(refused) => warn!(%from, %name, error = %refused.text, "closing connection"),
+    }
+    end::linger(io, output, &end, heartbeat_secs).await;
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, refusal: Refusal, from: &str) {
+    match refusal {
+        Refusal::Gone => debug!(%from, "client left during the handshake"),
+        Refusal::OtherProtocol => {
+            info!(%from, "not AMQP 0-9-1");
+            let _ = io.write_all(&leveret_protocol::frame::PROTOCOL_HEADER).await;
+            let _ = io.shutdown().await;
+        }
+        Refusal::Silent(why) => {
+            warn!(%from, why, "refused");
+            let _ = time::timeout(SILENT_CLOSE_DELAY, end::read_away(&mut io)).await;
+        }
+        Refusal::Close(error, method) => {
+            warn!(%from, %error, "refused");
+            let (end, output) = close_frame(&error.into(), method);
+            end::linger(io, output, &end, SILENT_CLOSE_DELAY.as_secs() as u16).await;
+        }
+    }
+}

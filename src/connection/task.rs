@@ -1,0 +1,321 @@
+//! An open connection's task: reads, handles, writes, and keeps time.
+//!
+//! A turn takes what waits in the outbox, writes, then reads once and handles every complete frame; effects on others are carried out
+//! when the frames of that read are done. Reading and writing do not wait for each other, but reading stops while the client does
+//! not take its replies, while a queue holds its publishing back, and while it is blocked by the memory alarm.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::end::{End, Refused};
+use super::frames::Channels;
+use super::handshake::{Abilities, Negotiated};
+use super::heartbeat::{Due, Heartbeat};
+use super::scratch::{READ_CHUNK, Scratch};
+use super::shared::Shared;
+use crate::broker::{Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Queue, VHost};
+use crate::channel::Peer;
+use crate::error::Error;
+use crate::output::Output;
+
+/// Deliveries are taken out of the outbox only while fewer bytes than this wait to be written.
+const OUTPUT_LOW: usize = 64 * 1024;
+
+/// Nothing more is handled while this many bytes wait to be written: the client does not take its replies.
+pub(super) const OUTPUT_HIGH: usize = OUTPUT_LOW + OUTBOX_BYTES_MAX + 256 * 1024;
+
+/// The longest that a queue with a backlog holds a publisher back. Usually the consumers release it much earlier.
+const HOLD_BACK_MAX: Duration = Duration::from_millis(10);
+
+/// See the module.
+pub(super) struct Connection<S> {
+    io: S,
+    pub(super) shared: Arc<Shared>,
+    pub(super) vhost: Arc<VHost>,
+    pub(super) peer: Peer,
+    pub(super) abilities: Abilities,
+    pub(super) channel_max: u16,
+    pub(super) channels: Channels,
+    pub(super) output: Output,
+    /// Exclusive queues of this connection.
+    pub(super) owned: Vec<Arc<Queue>>,
+    /// Bytes received and not handled: the beginning of a frame, or what must wait for room in the output.
+    partial: Vec<u8>,
+    /// `partial` may hold whole frames.
+    stalled: bool,
+    /// The memory alarm stops this connection (C-27).
+    pub(super) blocked: bool,
+    /// A queue holds this connection back.
+    pub(super) hold_back: bool,
+    held_until: Option<Pin<Box<Sleep>>>,
+    heartbeat: Option<Heartbeat<Instant>>,
+    beat: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(io: S, shared: Arc<Shared>, negotiated: Negotiated) -> Self {
+        let peer = Peer {
+            id: shared.next_id(),
+            user: negotiated.user,
+            outbox: Arc::new(Outbox::new()),
+            frame_max: negotiated.frame_max,
+            cancel_notify: negotiated.abilities.consumer_cancel_notify,
+            message_size_max: shared.config.message_size_max_bytes,
+        };
+        shared.broker.add_connection(peer.id, peer.outbox.clone());
+        let heartbeat = Heartbeat::new(negotiated.heartbeat_secs, Instant::now());
+        Self {
+            io,
+            shared,
+            vhost: negotiated.vhost,
+            peer,
+            abilities: negotiated.abilities,
+            channel_max: negotiated.channel_max,
+            channels: Channels::default(),
+            output: Output::default(),
+            owned: Vec::new(),
+            stalled: !negotiated.rest.is_empty(),
+            partial: negotiated.rest,
+            blocked: false,
+            hold_back: false,
+            held_until: None,
+            beat: heartbeat.map(|_| Box::pin(sleep_until(Instant::now()))),
+            heartbeat,
+        }
+    }
+
+    /// Runs until the connection is over.
+    pub(super) async fn run(&mut self) -> End {
+        poll_fn(|cx| Scratch::lend(|scratch| self.turn(cx, scratch))).await
+    }
+
+    /// Gives everything back to the broker: consumers, unacked messages, exclusive queues. What is left is for the socket.
+    pub(super) fn shut_down(mut self: Box<Self>, end: &End) -> (S, Output) {
+        Scratch::lend(|scratch| {
+            self.flush(scratch);
+            self.close_channels(matches!(end, End::Closed), scratch);
+            match end {
+                End::Closed => self.write_close_ok(),
+                End::Refused(refused) => refused.write(&mut self.output),
+                End::Lost | End::Silent => {}
+            }
+            scratch.fx.apply();
+        });
+        (self.io, self.output)
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
+        let end = self.work(cx, scratch);
+        if self.output.is_empty()
+            && let Some(buffer) = self.output.take_buffer()
+        {
+            scratch.reuse(buffer);
+        }
+        end
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
+        let mut budget = READ_CHUNK;
+        loop {
+            if let Err(end) = self.take_outbox(cx, scratch) {
+                return Poll::Ready(end);
+            }
+            if let Poll::Ready(Err(end)) = self.write(cx) {
+                return Poll::Ready(end);
+            }
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                return self.keep_time(cx);
+            }
+            match self.read(cx, scratch) {
+                Poll::Ready(Ok(n)) => budget = budget.saturating_sub(n),
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => return self.keep_time(cx),
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let mut wrote = false;
+        while !self.output.is_empty() {
+            let io = Pin::new(&mut self.io);
+            let result = match self.output.plain() {
+                Some(bytes) => io.poll_write(cx, bytes),
+                None => {
+                    let mut slices: Vec<IoSlice<'_>> = Vec::new();
+                    self.output.slices(&mut slices);
+                    io.poll_write_vectored(cx, &slices)
+                }
+            };
+            match result {
+                Poll::Ready(Ok(n)) if n > 0 => self.output.advance(n),
+                Poll::Ready(_) => return Poll::Ready(Err(End::Lost)),
+                Poll::Pending => break,
+            }
+            wrote = true;
+        }
+        if wrote && let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.sent(Instant::now());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once and handles what has come. Tells how many bytes that were.
+    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Result<usize, End>> {
+        if self.blocked || self.output.len() >= OUTPUT_HIGH || self.is_held(cx) {
+            return Poll::Pending;
+        }
+        let mut input = std::mem::take(&mut scratch.input);
+        let result = self.read_into(&mut input, cx, scratch);
+        scratch.input = input;
+        result
+    }
+
+    fn read_into(
+        &mut self,
+        input: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<Result<usize, End>> {
+        let kept = self.partial.len();
+        if input.len() < kept + READ_CHUNK {
+            input.resize(kept + READ_CHUNK, 0);
+        }
+        input[..kept].copy_from_slice(&self.partial);
+        let mut n = 0;
+        if !std::mem::take(&mut self.stalled) {
+            let mut buffer = ReadBuf::new(&mut input[kept..kept + READ_CHUNK]);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => n = buffer.filled().len(),
+                _ => return Poll::Ready(Err(End::Lost)),
+            }
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.received(Instant::now());
+            }
+        }
+        let received = &input[..kept + n];
+        self.begin_output(scratch);
+        let handled = self.handle(received, scratch);
+        self.flush(scratch);
+        scratch.fx.apply();
+        let taken = match handled {
+            Ok(taken) => taken,
+            Err(end) => return Poll::Ready(Err(end)),
+        };
+        self.partial.clear();
+        self.partial.extend_from_slice(&received[taken..]);
+        if self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
+        if std::mem::take(&mut self.hold_back) {
+            self.held_until = Some(Box::pin(sleep_until(Instant::now() + HOLD_BACK_MAX)));
+        }
+        Poll::Ready(Ok(n.max(1)))
+    }
+
+    fn is_held(&mut self, cx: &mut Context<'_>) -> bool {
+        let held = self.held_until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_pending());
+        if !held {
+            self.held_until = None;
+        }
+        held
+    }
+
+    /// Sends the heartbeats that are due and gives up a mute peer.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let (Some(heartbeat), Some(beat)) = (&mut self.heartbeat, &mut self.beat) else { return Poll::Pending };
+        while beat.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            match heartbeat.due(now, self.blocked) {
+                Due::Wait(until) => beat.as_mut().reset(until),
+                Due::Expired => return Poll::Ready(End::Silent),
+                Due::Send => {
+                    heartbeat.sent(now);
+                    if self.output.is_empty() {
+                        self.output.heartbeat();
+                        cx.waker().wake_by_ref(); // the next turn writes it
+                    }
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<S> Connection<S> {
+    /// Takes what others have left for this connection and puts it into the output.
+    fn take_outbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
+        let room = self.output.len() < OUTPUT_LOW;
+        self.peer.outbox.take(&mut scratch.taken, room, cx.waker());
+        if std::mem::take(&mut scratch.taken.released) {
+            self.released();
+        }
+        self.encode_taken(scratch);
+        if let Some(Forced(why)) = scratch.taken.forced.take() {
+            let forced = Error::Connection(super::ConnectionError::Forced(why));
+            return Err(End::Refused(Refused::new(&forced, (0, 0))));
+        }
+        Ok(())
+    }
+
+    /// Empties the outbox, whatever room there is, so that nothing of a closing channel or consumer is left in it.
+    pub(super) fn drain_outbox(&mut self, scratch: &mut Scratch) {
+        self.peer.outbox.take_items(&mut scratch.taken);
+        self.encode_taken(scratch);
+    }
+
+    fn encode_taken(&mut self, scratch: &mut Scratch) {
+        if scratch.taken.items.is_empty() {
+            return;
+        }
+        self.begin_output(scratch);
+        for item in scratch.taken.items.drain(..) {
+            match item {
+                Outgoing::Deliver(delivery) => {
+                    if let Some(channel) = self.channels.open(delivery.channel) {
+                        channel.deliver(delivery, self.peer.frame_max, &mut self.output);
+                    }
+                }
+                Outgoing::Cancelled { channel, subscription } => {
+                    if let Some(channel) = self.channels.open(channel) {
+                        channel.consumer_cancelled(subscription, &self.peer, &mut self.output);
+                    }
+                }
+            }
+        }
+        for (queue, consumer) in scratch.taken.parked.drain(..) {
+            queue.resume(consumer, &mut scratch.fx);
+        }
+        scratch.fx.apply();
+    }
+
+    /// The output gets a buffer to write into, if it has none.
+    pub(super) fn begin_output(&mut self, scratch: &mut Scratch) {
+        if !self.output.has_buffer() {
+            self.output = Output::with_buffer(scratch.buffer());
+        }
+    }
+
+    /// Frames that were received must wait: the output is full or the memory alarm is on.
+    pub(super) fn stall(&mut self) {
+        self.stalled = true;
+    }
+
+    /// The queue that held this connection back has room, or the memory alarm has cleared.
+    fn released(&mut self) {
+        self.held_until = None;
+        if self.blocked && !self.shared.broker.memory().alarm() {
+            self.unblock();
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.received(Instant::now());
+            }
+        }
+    }
+}
