@@ -9,9 +9,27 @@
 mod support;
 
 mod binding;
+mod boundaries;
+mod cancel;
 mod channel;
 mod close;
+mod confirm;
 mod connection;
+mod consume;
+mod equivalence;
 mod exchange;
 mod frames;
+mod get;
+mod headers;
+mod limits;
+mod names;
+mod prefetch;
+mod publish;
+mod queue;
+mod reply_to;
+mod returns;
+mod settle;
+mod tables;
+mod topic;
 mod tune;
+mod tx;

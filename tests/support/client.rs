@@ -1,7 +1,7 @@
 //! A client that speaks in frames: it says anything, reads everything and decides nothing.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use leveret_protocol::frame::{self, kind};
@@ -25,7 +25,11 @@ pub(crate) struct Wire {
 impl Wire {
     /// TCP only; nothing is said.
     pub(crate) fn connect() -> Self {
-        let stream = TcpStream::connect(broker()).expect("a broker listens");
+        Self::connect_to(broker())
+    }
+
+    pub(crate) fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a broker listens");
         stream.set_read_timeout(Some(FAR)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new(), frame_max: 131_072 }

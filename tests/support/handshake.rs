@@ -49,6 +49,16 @@ impl Wire {
         wire
     }
 
+    /// All of the handshake on a connection that has said nothing, and channel 1.
+    pub(crate) fn log_in(&mut self, login: &Login<'_>) {
+        self.greet();
+        self.start_ok(login);
+        self.expect(0, "connection.tune");
+        self.tune_ok(login);
+        self.call_on(0, connection::Open { virtual_host: login.vhost });
+        self.call(channel::Open {});
+    }
+
     /// An open connection without channels.
     pub(crate) fn entered(login: &Login<'_>) -> Self {
         let mut wire = Self::tuned(login);

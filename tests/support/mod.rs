@@ -5,12 +5,15 @@ mod expected;
 mod frame;
 mod handshake;
 mod methods;
+mod server;
 mod topology;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use leveret::config::Config;
 
 pub(crate) use leveret_protocol::method::{basic, channel, confirm, connection, exchange, queue, tx};
 pub(crate) use leveret_protocol::{BasicProperties, EncodedTable, FieldTable, FieldValue, Method, MethodId};
@@ -20,13 +23,14 @@ pub(crate) use expected::{Close, closes, locked, no_exchange, no_queue, q_named,
 pub(crate) use frame::{Delivered, OwnedFrame, names};
 pub(crate) use handshake::Login;
 pub(crate) use methods::*;
+pub(crate) use server::start;
 
 /// Where the broker under test listens: `LEVERET_TEST_URL`, or one in this process that all tests share.
 pub(crate) fn broker() -> SocketAddr {
     static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
     *ADDRESS.get_or_init(|| match std::env::var("LEVERET_TEST_URL") {
         Ok(address) => address.parse().expect("LEVERET_TEST_URL is HOST:PORT"),
-        Err(_) => in_process(),
+        Err(_) => start(Config::default()),
     })
 }
 
@@ -52,10 +56,6 @@ macro_rules! table {
     }};
 }
 pub(crate) use table;
-
-fn in_process() -> SocketAddr {
-    panic!("no broker: set LEVERET_TEST_URL")
-}
 
 /// Runs each case on a thread of its own: the broker must end TCP without a word. It takes its time over that.
 pub(crate) fn each_ends_silently<const N: usize>(cases: [(&str, fn() -> Wire); N]) {
