@@ -96,7 +96,9 @@ fn broker_code(error: &BrokerError) -> ReplyCode {
             ReplyCode::AccessRefused
         }
         BrokerError::ConsumeReplyTo { .. } => ReplyCode::PreconditionFailed,
-        BrokerError::ConditionalQuorumDelete { .. } | BrokerError::GetReplyTo { .. } => ReplyCode::NotImplemented,
+        BrokerError::ConditionalQuorumDelete { .. }
+        | BrokerError::GlobalQosOnQuorum { .. }
+        | BrokerError::GetReplyTo { .. } => ReplyCode::NotImplemented,
     }
 }
 
@@ -134,6 +136,7 @@ fn channel_code(error: &ChannelError) -> ReplyCode {
         | ChannelError::TxToConfirm
         | ChannelError::ConfirmToTx
         | ChannelError::NotTransactional
+        | ChannelError::PartialCommit
         | ChannelError::TransactionTooLarge(_)
         | ChannelError::MessageTooLarge { .. }
         | ChannelError::UserId { .. } => ReplyCode::PreconditionFailed,

@@ -65,6 +65,14 @@ pub enum BrokerError {
         /// Its vhost.
         vhost: String,
     },
+    /// A channel with a limit consumes from a quorum queue, where the compatibility refuses that: 540.
+    #[error("queue '{queue}' in vhost '{vhost}' does not support global qos")]
+    GlobalQosOnQuorum {
+        /// The name.
+        queue: String,
+        /// Its vhost.
+        vhost: String,
+    },
     /// A direct reply-to address cannot be bound (M-09): 403.
     #[error("cannot bind or unbind to a volatile (direct reply-to) queue")]
     BindReplyTo,

@@ -205,6 +205,9 @@ impl VHost {
         declare: &QueueDeclare<'_>,
         by: ConnectionId,
     ) -> Result<(Arc<Queue>, bool), BrokerError> {
+        if !declare.server_named && declare.name.starts_with("amq.") {
+            return Err(BrokerError::ReservedQueueName(declare.name.to_owned()));
+        }
         let received = ReceivedDeclare {
             queue: QueueReference { vhost: &self.name, name: declare.name },
             server_named: declare.server_named,
@@ -215,9 +218,6 @@ impl VHost {
         };
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
-        }
-        if !declare.server_named && declare.name.starts_with("amq.") {
-            return Err(BrokerError::ReservedQueueName(declare.name.to_owned()));
         }
         let settings = arguments::declare(&received, QueueType::Classic, self.compat)?;
         let mut graph = self.graph.write();

@@ -12,12 +12,29 @@ use crate::output::Output;
 pub(super) struct Confirms {
     published: u64,
     confirmed: u64,
+    /// Publishes that a queue refused and the client has not been told of (P-06).
+    refused: Vec<u64>,
 }
 
 impl Confirms {
     /// Counts a publish.
     pub(super) fn count(&mut self) {
         self.published += 1;
+    }
+
+    /// The last publish was refused.
+    pub(super) fn refuse(&mut self) {
+        self.refused.push(self.published);
+    }
+
+    /// Acks everything up to `last`.
+    fn ack(&mut self, last: u64, channel: u16, out: &mut Output) {
+        let waiting = last - self.confirmed;
+        if waiting > 0 {
+            self.confirmed = last;
+            let ack = basic::Ack { delivery_tag: last, multiple: waiting > 1 };
+            out.method(channel, &Method::BasicAck(ack));
+        }
     }
 }
 
@@ -34,14 +51,15 @@ impl Channel {
         Ok(())
     }
 
-    /// All publishes so far have been taken by their queues: tells the client.
+    /// All publishes so far have been taken or refused by their queues: tells the client.
     pub fn send_confirms(&mut self, out: &mut Output) {
         let Mode::Confirm(confirms) = &mut self.mode else { return };
-        let waiting = confirms.published - confirms.confirmed;
-        if waiting > 0 {
-            confirms.confirmed = confirms.published;
-            let ack = basic::Ack { delivery_tag: confirms.published, multiple: waiting > 1 };
-            out.method(self.number, &Method::BasicAck(ack));
+        for refused in std::mem::take(&mut confirms.refused) {
+            confirms.ack(refused - 1, self.number, out);
+            confirms.confirmed = refused;
+            let nack = basic::Nack { delivery_tag: refused, multiple: false, requeue: false };
+            out.method(self.number, &Method::BasicNack(nack));
         }
+        confirms.ack(confirms.published, self.number, out);
     }
 }

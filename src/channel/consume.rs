@@ -34,6 +34,7 @@ impl Channel {
         }
         let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
         let arguments = s.vhost.consumer_arguments(&queue, consume.arguments)?;
+        let (prefetch, channel_limit) = self.limits_for(&queue, s)?;
         let key = self.subscribe(Subscription {
             tag: tag.clone(),
             queue: Some(queue.clone()),
@@ -48,10 +49,10 @@ impl Channel {
             channel: self.number,
             subscription: key,
             no_ack: consume.no_ack,
-            prefetch: u32::from(self.prefetch),
+            prefetch,
             priority: arguments.priority,
             exclusive: consume.exclusive,
-            channel_limit: self.limit.clone(),
+            channel_limit,
         });
         match added {
             Ok(consumer) => {

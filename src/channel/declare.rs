@@ -118,9 +118,9 @@ impl Channel {
 
     /// Queue and key of a bind: with both empty, the key is the queue's name too (M-09).
     fn binding_names(&self, queue: &str, key: &str) -> Result<(String, String), Error> {
-        let (queue, key) = (clean(queue), clean(key));
+        let queue = clean(queue);
         let name = self.queue_name(&queue)?;
-        let key = if queue.is_empty() && key.is_empty() { name.clone() } else { key.into_owned() };
+        let key = if queue.is_empty() && key.is_empty() { name.clone() } else { key.to_owned() };
         Ok((name, key))
     }
 

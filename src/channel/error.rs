@@ -32,6 +32,9 @@ pub enum ChannelError {
     /// tx.commit or tx.rollback without tx.select (M-21): 406.
     #[error("channel is not transactional")]
     NotTransactional,
+    /// A queue refused a message of a transaction (P-14): 406.
+    #[error("partial tx completion")]
+    PartialCommit,
     /// A transaction holds more than it may (ours): 406.
     #[error("transaction holds more than {0} bytes of messages; commit more often")]
     TransactionTooLarge(usize),

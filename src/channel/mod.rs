@@ -31,7 +31,8 @@ use self::routes::Routes;
 use self::subscription::{SubscriptionKey, Subscriptions};
 use self::tx::Transaction;
 use crate::broker::{
-    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Outbox, Queue, RouteScratch, Settlement, VHost,
+    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Message, Outbox, Queue, RouteScratch, Settlement,
+    VHost,
 };
 use crate::error::Error;
 use crate::output::Output;
@@ -82,6 +83,16 @@ impl Session<'_> {
         *self.hold_back |= self.batch.apply(&self.peer.outbox, self.fx);
     }
 
+    /// Gives a message to a queue: by the batch, or at once if the queue may refuse it. False if it did (P-06).
+    #[inline]
+    fn publish_to(&mut self, queue: &Arc<Queue>, message: Message) -> bool {
+        if queue.may_refuse() {
+            return queue.offer(message, self.fx);
+        }
+        self.batch.publish(queue, message);
+        true
+    }
+
     /// The queue is to be deleted with the connection.
     fn own(&mut self, queue: &Arc<Queue>) {
         if self.owned.len() == self.owned.capacity() {
@@ -109,6 +120,8 @@ pub struct Channel {
     subscriptions: Subscriptions,
     /// For consumers started from now on, 0 for no limit (S-01).
     prefetch: u16,
+    /// What basic.qos with `global` set last said (S-02).
+    channel_prefetch: Option<u16>,
     limit: Option<Arc<ChannelLimit>>,
     /// The queue that an empty name means (M-25).
     last_queue: Option<Box<str>>,
@@ -130,6 +143,7 @@ impl Channel {
             ledger: Ledger::default(),
             subscriptions: Subscriptions::default(),
             prefetch: 0,
+            channel_prefetch: None,
             limit: None,
             last_queue: None,
             reply: None,

@@ -257,10 +257,16 @@ impl Channel {
             return Ok(());
         };
         let Some((last, others)) = route.split_last() else { return Ok(()) };
+        let mut taken = true;
         for queue in others {
-            s.batch.publish(queue, message.clone());
+            taken &= s.publish_to(queue, message.clone());
         }
-        s.batch.publish(last, message);
+        taken &= s.publish_to(last, message);
+        if let Mode::Confirm(confirms) = &mut self.mode
+            && !taken
+        {
+            confirms.refuse();
+        }
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use leveret_protocol::Method;
 use leveret_protocol::method::basic;
 
 use super::{Channel, ChannelError, Session};
-use crate::broker::ChannelLimit;
+use crate::broker::arguments::QueueType;
+use crate::broker::{BrokerError, ChannelLimit, Queue};
 use crate::error::Error;
 
 impl Channel {
@@ -15,12 +16,26 @@ impl Channel {
             return Err(ChannelError::PrefetchSize(qos.prefetch_size).into());
         }
         if qos.global && s.broker.compat().honours_global_qos() {
+            self.channel_prefetch = Some(qos.prefetch_count);
             self.limit_channel(u32::from(qos.prefetch_count), s);
         } else {
             self.prefetch = qos.prefetch_count;
         }
         s.out.method(self.number, &Method::BasicQosOk(basic::QosOk {}));
         Ok(())
+    }
+
+    /// The limits for a new consumer: its own, and the channel's if there is one. A quorum queue knows no limit of a channel: it is taken
+    /// as each consumer's own, or refused, as the compatibility says.
+    pub(super) fn limits_for(&self, queue: &Queue, s: &Session<'_>) -> Result<(u32, Option<Arc<ChannelLimit>>), Error> {
+        match (queue.settings.queue_type, self.channel_prefetch) {
+            (QueueType::Quorum, Some(_)) if s.broker.compat().refuses_global_qos_on_quorum() => {
+                let (queue, vhost) = (queue.name.to_string(), s.vhost.name.to_string());
+                Err(BrokerError::GlobalQosOnQuorum { queue, vhost }.into())
+            }
+            (QueueType::Quorum, Some(prefetch)) => Ok((u32::from(prefetch), None)),
+            _ => Ok((u32::from(self.prefetch), self.limit.clone())),
+        }
     }
 
     /// Sets the limit that all consumers of the channel share; 0 lifts it.
@@ -38,7 +53,9 @@ impl Channel {
         let limit = Arc::new(ChannelLimit::default());
         for (_, subscription) in self.subscriptions.iter().filter(|(_, sub)| !sub.no_ack && !sub.is_get) {
             limit.add_unacked(subscription.unacked);
-            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
+            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
+                && queue.settings.queue_type != QueueType::Quorum
+            {
                 queue.set_channel_limit(consumer, limit.clone());
             }
         }

@@ -80,11 +80,12 @@ impl Channel {
     pub(super) fn tx_commit(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
         let Transaction { publishes, settlements, .. } = std::mem::take(&mut **tx);
+        let mut taken = true;
         for publication in publishes {
             match publication {
                 Publication::Routed { queues, message } => {
                     for queue in queues.iter() {
-                        s.batch.publish(queue, message.clone());
+                        taken &= s.publish_to(queue, message.clone());
                     }
                 }
                 Publication::Returned(unroutable) => unroutable.send_back(self.number, s),
@@ -94,6 +95,9 @@ impl Channel {
             self.settle(unacked, settlement, s);
         }
         s.apply_batch();
+        if !taken {
+            return Err(ChannelError::PartialCommit.into());
+        }
         s.out.method(self.number, &Method::TxCommitOk(tx::CommitOk {}));
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leveret_protocol::method::connection;
 use leveret_protocol::{Method, frame};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time;
 
 use crate::error::Error;
@@ -89,12 +89,7 @@ where
             let _ = time::timeout(UNREADABLE_LINGER, both).await;
         }
         End::Refused(_) => {
-            let both = async { tokio::join!(write_out(&mut writer, output), read_to_close_ok(&mut reader)) };
-            if let Ok((_, Answer::Close)) = time::timeout(patience, both).await {
-                let mut answer = Vec::new();
-                frame::write_method(&mut answer, 0, &Method::ConnectionCloseOk(connection::CloseOk {}));
-                let _ = writer.write_all(&answer).await;
-            }
+            let _ = time::timeout(patience, part(&mut reader, &mut writer, output)).await;
         }
     }
     let _ = writer.shutdown().await;
@@ -117,15 +112,29 @@ async fn write_out<S: AsyncWrite>(writer: &mut WriteHalf<S>, mut output: Output)
     }
 }
 
+/// Sends the close and reads until close-ok. A close of the peer's that crosses it is answered; everything else is ignored.
+async fn part<S: AsyncRead + AsyncWrite>(reader: &mut ReadHalf<S>, writer: &mut WriteHalf<S>, output: Output) {
+    let (_, mut answer) = tokio::join!(write_out(writer, output), read_to_close(reader));
+    while answer == Answer::Close {
+        let mut close_ok = Vec::new();
+        frame::write_method(&mut close_ok, 0, &Method::ConnectionCloseOk(connection::CloseOk {}));
+        if writer.write_all(&close_ok).await.is_err() {
+            return;
+        }
+        answer = read_to_close(reader).await;
+    }
+}
+
+#[derive(PartialEq, Eq)]
 enum Answer {
     /// close-ok, or the end of TCP.
     Done,
-    /// The peer closes too; that is answered.
+    /// The peer closes too.
     Close,
 }
 
-/// Reads until close-ok; everything else but a close is ignored.
-async fn read_to_close_ok<S: AsyncRead + Unpin>(reader: &mut S) -> Answer {
+/// Reads until close-ok or close.
+async fn read_to_close<S: AsyncRead>(reader: &mut ReadHalf<S>) -> Answer {
     let mut input = Vec::new();
     loop {
         let mut taken = 0;

@@ -1,6 +1,7 @@
 //! What ends a connection from our side, beside what its channels refuse. The texts are RabbitMQ's.
 
 use leveret_protocol::frame::kind;
+use leveret_protocol::properties::ContentHeader;
 use leveret_protocol::{AssemblerError, Frame, FrameError, MethodError, ReplyCode};
 use thiserror::Error;
 
@@ -110,6 +111,15 @@ impl ConnectionError {
         Self::UnexpectedFrame { kind: frame.kind, octets: octets(frame.payload) }
     }
 
+    /// A frame that is no method on channel 0.
+    pub(super) fn not_on_0(frame: &Frame<'_>) -> Self {
+        match frame.kind {
+            kind::HEADER if ContentHeader::decode(frame.payload).is_err() => Self::unknown_frame(frame),
+            kind::HEADER | kind::BODY => Self::unexpected_frame(frame),
+            _ => Self::unknown_frame(frame),
+        }
+    }
+
     /// A frame that nobody knows.
     pub(super) fn unknown_frame(frame: &Frame<'_>) -> Self {
         Self::UnknownFrame { kind: frame.kind, octets: octets(frame.payload) }
@@ -145,10 +155,9 @@ impl ConnectionError {
             | Self::Frame { .. }
             | Self::UnknownFrame { .. }
             | Self::UnexpectedFrame { .. }
-            | Self::InvalidUtf8
             | Self::TooManyChannels(_)
             | Self::LoginRefused(_) => false,
-            Self::CannotDecode(_) | Self::UnreadableProperties => true,
+            Self::CannotDecode(_) | Self::UnreadableProperties | Self::InvalidUtf8 => true,
             Self::Content(error) => error.method().is_some(),
             Self::ExpectedChannelOpen
             | Self::SecondChannelOpen

@@ -191,8 +191,7 @@ impl<S> Connection<S> {
             kind::HEARTBEAT if frame.channel != 0 => ConnectionError::unexpected_frame(frame),
             kind::HEARTBEAT if frame.payload.is_empty() => return Ok(()),
             kind::METHOD => return self.connection_method(frame, scratch),
-            kind::HEADER | kind::BODY => ConnectionError::unexpected_frame(frame),
-            _ => ConnectionError::unknown_frame(frame),
+            _ => ConnectionError::not_on_0(frame),
         };
         Err(self.refuse(refused.into(), (0, 0), scratch))
     }
@@ -269,7 +268,8 @@ impl<S> Connection<S> {
                 Err(error) => ConnectionError::assembly(error, frame),
             }
         };
-        Err(self.refuse(refused.into(), method_named(frame), scratch))
+        let method = if matches!(refused, ConnectionError::InvalidUtf8) { (0, 0) } else { method_named(frame) };
+        Err(self.refuse(refused.into(), method, scratch))
     }
 
     fn frame_on_closing(&mut self, frame: &Frame<'_>, scratch: &mut Scratch) -> Result<(), End> {

@@ -47,8 +47,8 @@ pub(super) enum Refusal {
     OtherProtocol,
     /// No answer: TCP closes after a deliberate delay (C-08, C-12, C-13, C-16).
     Silent(&'static str),
-    /// connection.close with this.
-    Close(ConnectionError, (u16, u16)),
+    /// connection.close with this error about this method; its answer is waited for so long, in seconds (C-13, C-21).
+    Close(ConnectionError, (u16, u16), u16),
 }
 
 impl From<io::Error> for Refusal {
@@ -56,6 +56,9 @@ impl From<io::Error> for Refusal {
         Self::Gone
     }
 }
+
+/// A client whose login was refused is given this long to answer the close (C-13).
+const LOGIN_REFUSED_PATIENCE_SECS: u16 = 3;
 
 /// Largest frame before tune-ok, in bytes (C-23).
 const FRAME_MAX_UNTUNED: u32 = 8192;
@@ -83,7 +86,7 @@ where
 
     let tuned = tuned(talk.frame().await?, shared)?;
     talk.frame_max = tuned.frame_max;
-    let vhost = opened(talk.frame().await?, shared)?;
+    let vhost = opened(talk.frame().await?, tuned.heartbeat, shared)?;
     talk.say(|out| frame::write_method(out, 0, &Method::ConnectionOpenOk(connection::OpenOk {}))).await?;
     Ok(Negotiated {
         user,
@@ -121,9 +124,11 @@ fn login(
     };
     match shared.users.authenticate(m.mechanism, m.response, peer) {
         Ok(user) => Ok((user, abilities, name)),
-        Err(AuthError::Refused) if abilities.authentication_failure_close => {
-            Err(Refusal::Close(ConnectionError::LoginRefused(m.mechanism.to_owned()), (0, 0)))
-        }
+        Err(AuthError::Refused) if abilities.authentication_failure_close => Err(Refusal::Close(
+            ConnectionError::LoginRefused(m.mechanism.to_owned()),
+            (0, 0),
+            LOGIN_REFUSED_PATIENCE_SECS,
+        )),
         Err(AuthError::Refused) => Err(Refusal::Silent("credentials refused")),
         Err(AuthError::Malformed) => Err(Refusal::Silent("mechanism not offered, or its response is malformed")),
     }
@@ -148,24 +153,18 @@ fn tuned(frame: Frame<'_>, shared: &Shared) -> Result<connection::TuneOk, Refusa
 }
 
 /// connection.open: the vhost (C-18), and room for one more (C-19).
-fn opened(frame: Frame<'_>, shared: &Shared) -> Result<Arc<VHost>, Refusal> {
-    let close = |error| Refusal::Close(error, method_named(&frame));
-    if frame.channel != 0 || frame.kind != kind::METHOD {
-        let error = match frame.kind {
-            kind::METHOD | kind::HEADER | kind::BODY => ConnectionError::unexpected_frame(&frame),
-            kind::HEARTBEAT if frame.channel != 0 => ConnectionError::unexpected_frame(&frame),
-            _ => ConnectionError::unknown_frame(&frame),
-        };
-        return Err(Refusal::Close(error, (0, 0)));
+fn opened(frame: Frame<'_>, heartbeat_secs: u16, shared: &Shared) -> Result<Arc<VHost>, Refusal> {
+    let close = |error| Refusal::Close(error, method_named(&frame), heartbeat_secs);
+    if frame.channel != 0 {
+        return Err(Refusal::Close(ConnectionError::unexpected_frame(&frame), (0, 0), heartbeat_secs));
+    }
+    if frame.kind != kind::METHOD {
+        return Err(Refusal::Close(ConnectionError::not_on_0(&frame), (0, 0), heartbeat_secs));
     }
     let name = match Method::decode(frame.payload) {
         Ok(Method::ConnectionOpen(m)) => m.virtual_host,
         Ok(_) => return Err(close(ConnectionError::UnexpectedMethod("opening"))),
-        Err(error) => {
-            let error = ConnectionError::assembly(error.into(), &frame);
-            let method = if error.names_method() { method_named(&frame) } else { (0, 0) };
-            return Err(Refusal::Close(error, method));
-        }
+        Err(error) => return Err(close(ConnectionError::assembly(error.into(), &frame))),
     };
     let vhost = shared.broker.vhost(name).ok_or_else(|| close(ConnectionError::NoVHost(name.to_owned())))?;
     let connections_max = shared.config.connections_max;

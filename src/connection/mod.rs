@@ -71,10 +71,10 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, refusal: Refusal, 
             warn!(%from, why, "refused");
             let _ = time::timeout(SILENT_CLOSE_DELAY, end::read_away(&mut io)).await;
         }
-        Refusal::Close(error, method) => {
+        Refusal::Close(error, method, patience_secs) => {
             warn!(%from, %error, "refused");
             let (end, output) = close_frame(&error.into(), method);
-            end::linger(io, output, &end, SILENT_CLOSE_DELAY.as_secs() as u16).await;
+            end::linger(io, output, &end, patience_secs).await;
         }
     }
 }

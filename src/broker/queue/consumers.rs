@@ -103,6 +103,8 @@ pub(super) struct Consumers {
     free: Vec<u32>,
     /// Rings by priority, highest first; a ring stays when it is empty.
     rings: Vec<(i64, VecDeque<u32>)>,
+    /// Consumers at their channel's limit, in the order in which they came to it: they go back in that order.
+    at_channel_limit: Vec<u32>,
     count: usize,
     in_rings: usize,
     exclusive: bool,
@@ -191,6 +193,9 @@ impl Consumers {
         };
         let priority = subscriber.priority;
         consumer.place = place;
+        if place == Place::AtChannelLimit {
+            self.at_channel_limit.push(key.index);
+        }
         self.leave_ring(key.index, priority, Place::Ring);
         false
     }
@@ -224,14 +229,30 @@ impl Consumers {
         back
     }
 
-    /// The outbox of this consumer has room again, or its channel's limit has.
-    pub(super) fn resume(&mut self, key: ConsumerKey) -> bool {
-        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return false };
-        let back = matches!(consumer.place, Place::Parked | Place::AtChannelLimit);
-        if back {
-            self.enter_ring(key.index);
+    /// The outbox of this consumer has room again, or its channel's limit has, for it and the channel's others.
+    pub(super) fn resume(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return };
+        match consumer.place {
+            Place::Parked => self.enter_ring(key.index),
+            Place::AtChannelLimit => {
+                let limit = consumer.subscriber.channel_limit.clone();
+                self.resume_channel(limit.as_ref());
+            }
+            Place::Ring | Place::AtPrefetch => {}
         }
-        back
+    }
+
+    fn resume_channel(&mut self, limit: Option<&Arc<ChannelLimit>>) {
+        let slots = &self.slots;
+        let is_of_channel = |index: &mut u32| {
+            let consumer = slots[*index as usize].consumer.as_ref();
+            let own = consumer.and_then(|consumer| consumer.subscriber.channel_limit.as_ref());
+            own.zip(limit).is_some_and(|(own, limit)| Arc::ptr_eq(own, limit))
+        };
+        let resumed: Vec<u32> = self.at_channel_limit.extract_if(.., is_of_channel).collect();
+        for index in resumed {
+            self.enter_ring(index);
+        }
     }
 
     /// From now on this consumer is held by the channel's limit as well; `unacked` of its deliveries count already.
@@ -261,8 +282,10 @@ impl Consumers {
     }
 
     fn leave_ring(&mut self, index: u32, priority: i64, place: Place) {
-        if place != Place::Ring {
-            return;
+        match place {
+            Place::Ring => {}
+            Place::AtChannelLimit => return self.at_channel_limit.retain(|other| *other != index),
+            Place::AtPrefetch | Place::Parked => return,
         }
         if let Some(at) = self.rings.iter().position(|(p, _)| *p == priority) {
             let ring = &mut self.rings[at].1;

@@ -4,6 +4,7 @@
 //! Lock order: vhost tables, then one queue, then one outbox. Never two queues at once.
 
 mod consumers;
+mod limits;
 mod ready;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub use consumers::{ChannelLimit, ConsumerKey, Subscriber};
 pub use ready::Entry;
 
 use self::consumers::Consumers;
+use self::limits::Limits;
 use self::ready::Ready;
 use super::connection::ConnectionId;
 use super::effects::Effects;
@@ -40,6 +42,7 @@ pub struct Queue {
     pub settings: QueueSettings,
     /// The connection it belongs to, if it is exclusive.
     pub owner: Option<ConnectionId>,
+    limits: Option<Limits>,
     memory: Arc<Memory>,
     state: Mutex<State>,
 }
@@ -139,7 +142,8 @@ impl Queue {
             held_back: Vec::new(),
             deleted: false,
         };
-        Self { name, key, settings, owner, memory, state: Mutex::new(state) }
+        let limits = Limits::of(&settings);
+        Self { name, key, settings, owner, limits, memory, state: Mutex::new(state) }
     }
 
     /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. With `publisher` it tells whether that
@@ -162,6 +166,23 @@ impl Queue {
         drop(state);
         self.memory.add(change, fx);
         hold_back
+    }
+
+    /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
+    #[inline]
+    pub fn may_refuse(&self) -> bool {
+        self.limits.is_some_and(|limits| limits.refuses())
+    }
+
+    /// Adds one message unless that is too many. False if it was refused.
+    pub fn offer(self: &Arc<Self>, message: Message, fx: &mut Effects) -> bool {
+        self.change(fx, |state| {
+            let full = self.limits.is_some_and(|limits| limits.would_exceed(&state.ready, message.body_len()));
+            if !full {
+                state.publish(&mut vec![message]);
+            }
+            !full
+        })
     }
 
     /// Delivers what can be delivered.
@@ -337,7 +358,20 @@ impl State {
             let turn = if self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
         }
+        if let Some(limits) = queue.limits
+            && budget > 0
+        {
+            self.drop_head(limits);
+        }
         self.release_publishers(fx);
+    }
+
+    /// Drops the oldest messages beyond the limits; there is nobody to take them.
+    fn drop_head(&mut self, limits: Limits) {
+        while limits.exceeded(&self.ready) {
+            let Some(Entry { message, .. }) = self.ready.pop() else { return };
+            self.charged = self.charged.saturating_sub(message.cost());
+        }
     }
 
     /// Delivers up to `max` messages to the consumer whose turn it is and ends its turn. Tells how much of the budget that took.

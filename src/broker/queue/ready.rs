@@ -23,6 +23,8 @@ pub(super) struct Ready {
     next_position: u64,
     /// Bytes of bodies, properties and keys.
     bytes: usize,
+    /// Bytes of bodies alone, as limits count them.
+    body_bytes: usize,
 }
 
 /// The deque gives its memory back when it is emptied with more than this many slots.
@@ -34,12 +36,14 @@ impl Ready {
     pub(super) fn push(&mut self, message: Message) {
         self.next_position += 1;
         self.bytes += message.wire_len();
+        self.body_bytes += message.body_len();
         self.arrived.push_back((self.next_position, message));
     }
 
     /// Puts a message back to its position.
     pub(super) fn put_back(&mut self, entry: Entry) {
         self.bytes += entry.message.wire_len();
+        self.body_bytes += entry.message.body_len();
         self.returned.insert(entry.position, (entry.redelivered, entry.message));
     }
 
@@ -57,6 +61,7 @@ impl Ready {
             Entry { position, redelivered, message }
         };
         self.bytes -= entry.message.wire_len();
+        self.body_bytes -= entry.message.body_len();
         Some(entry)
     }
 
@@ -76,6 +81,12 @@ impl Ready {
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of their bodies.
+    #[inline]
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body_bytes
     }
 
     /// Removes all of them; positions go on.
