@@ -77,6 +77,45 @@ fn p_05_all_kinds_of_queues_and_messages_are_acked() {
 }
 
 #[test]
+fn p_05_a_message_to_a_queue_that_is_deleted_meanwhile_is_acked() {
+    let mut c = Wire::open();
+    let x = c.exchange("fanout");
+    let (q, r) = (c.bound(&x, ""), c.bound(&x, ""));
+    c.open_channel(2);
+    c.call(confirm::Select::default());
+    for _ in 0..50 {
+        c.publish(&x, "", "x");
+    }
+    c.send(2, delete(&r));
+    let (mut confirmed, mut deleted) = (0, false);
+    while confirmed < 50 || !deleted {
+        let frame = c.frame();
+        match frame.name() {
+            "queue.delete-ok" => deleted = true,
+            "basic.ack" => {
+                let (tag, multiple) = frame.confirm();
+                confirmed = if multiple { confirmed.max(tag) } else { confirmed + 1 };
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(c.counts(&q), (50, 0));
+}
+
+#[test]
+fn p_06_one_queue_that_rejects_is_enough_for_a_nack() {
+    let mut c = Wire::open();
+    let x = c.exchange("fanout");
+    let full = c.queue_with(&table! { "x-max-length" => 0, "x-overflow" => "reject-publish" });
+    c.call(bind(&full, &x, ""));
+    let q = c.bound(&x, "");
+    c.call(confirm::Select::default());
+    c.publish(&x, "", "x");
+    assert_eq!(c.expect(1, "basic.nack").confirm().0, 1);
+    assert_eq!((c.counts(&q).0, c.counts(&full).0), (1, 0));
+}
+
+#[test]
 fn p_06_a_full_queue_that_rejects_nacks() {
     let mut c = Wire::open();
     let q = c.queue_with(&table! { "x-max-length" => 2, "x-overflow" => "reject-publish" });

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod alternate;
 mod binding;
 mod boundaries;
 mod cancel;
@@ -19,6 +20,7 @@ mod consume;
 mod equivalence;
 mod exchange;
 mod frames;
+mod garbage;
 mod get;
 mod headers;
 mod limits;

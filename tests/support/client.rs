@@ -1,7 +1,7 @@
 //! A client that speaks in frames: it says anything, reads everything and decides nothing.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use leveret_protocol::frame::{self, kind};
@@ -38,6 +38,11 @@ impl Wire {
     /// Writes bytes. That the broker may have closed already is no error here: what it said is still to be read.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Ends the client's side of TCP.
+    pub(crate) fn says_no_more(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Writes one frame of any kind.

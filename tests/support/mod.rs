@@ -23,7 +23,7 @@ pub(crate) use expected::{Close, closes, locked, no_exchange, no_queue, q_named,
 pub(crate) use frame::{Delivered, OwnedFrame, names};
 pub(crate) use handshake::Login;
 pub(crate) use methods::*;
-pub(crate) use server::start;
+pub(crate) use server::{panics, start};
 
 /// Where the broker under test listens: `LEVERET_TEST_URL`, or one in this process that all tests share.
 pub(crate) fn broker() -> SocketAddr {
@@ -57,8 +57,11 @@ macro_rules! table {
 }
 pub(crate) use table;
 
+/// What leads a connection to its end, with a name for it.
+pub(crate) type Ending = (&'static str, fn() -> Wire);
+
 /// Runs each case on a thread of its own: the broker must end TCP without a word. It takes its time over that.
-pub(crate) fn each_ends_silently<const N: usize>(cases: [(&str, fn() -> Wire); N]) {
+pub(crate) fn each_ends_silently<const N: usize>(cases: [Ending; N]) {
     std::thread::scope(|scope| {
         let threads = cases.map(|(case, act)| {
             scope.spawn(move || {

@@ -1,8 +1,8 @@
 //! Short forms for queues, exchanges and what is in them, all on channel 1.
 
 use super::{
-    BasicProperties, Delivered, EncodedTable, Method, Wire, basic, bind, declare, get, methods, name, passive, publish,
-    queue, table, x_declare,
+    BasicProperties, Delivered, EncodedTable, Method, Wire, basic, bind, confirm, declare, exchange, get, methods,
+    name, passive, publish, queue, table, x_declare,
 };
 
 impl Wire {
@@ -31,7 +31,16 @@ impl Wire {
     /// A new exchange, which goes with its last binding.
     pub(crate) fn exchange(&mut self, kind: &str) -> String {
         let name = name();
-        self.call(leveret_protocol::method::exchange::Declare { auto_delete: true, ..x_declare(&name, kind) });
+        self.call(exchange::Declare { auto_delete: true, ..x_declare(&name, kind) });
+        name
+    }
+
+    /// The same with an alternate exchange.
+    pub(crate) fn exchange_before(&mut self, kind: &str, alternate: &str) -> String {
+        let name = name();
+        let arguments = table! { "alternate-exchange" => alternate };
+        let declare = x_declare(&name, kind);
+        self.call(exchange::Declare { arguments: arguments.as_table(), auto_delete: true, ..declare });
         name
     }
 
@@ -73,7 +82,7 @@ impl Wire {
     pub(crate) fn fill_queue(&mut self, queue: &str, bodies: &[&str]) {
         const SIDE: u16 = 999;
         self.open_channel(SIDE);
-        self.call_on(SIDE, leveret_protocol::method::confirm::Select::default());
+        self.call_on(SIDE, confirm::Select::default());
         for body in bodies {
             self.publish_as(SIDE, publish("", queue), &BasicProperties::default(), body.as_bytes());
             self.expect(SIDE, "basic.ack");
