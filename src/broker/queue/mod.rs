@@ -6,6 +6,8 @@
 mod consumers;
 mod limits;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
