@@ -330,6 +330,9 @@ fn check_header(method: MethodId, header: &ContentHeader<'_>) -> Result<(), Asse
     if size > CONTENT_BODY_SIZE_MAX {
         return Err(AssemblerError::BodyTooLarge { method, size });
     }
+    if header.properties == NO_PROPERTIES {
+        return Ok(());
+    }
     BasicProperties::decode(header.properties).map(drop).map_err(|_| AssemblerError::Properties(method))
 }
 
@@ -350,6 +353,9 @@ fn refill(buffer: &mut Vec<u8>, bytes: &[u8]) {
     buffer.shrink_to(BUFFER_KEPT_MAX);
     buffer.extend_from_slice(bytes);
 }
+
+/// The flags of a message without properties.
+const NO_PROPERTIES: [u8; 2] = [0, 0];
 
 const METHOD_ID_LEN: usize = 4;
 const PUBLISH: MethodId = MethodId { class: 60, method: 40 };

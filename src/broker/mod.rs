@@ -32,7 +32,7 @@ pub use error::BrokerError;
 pub use memory::Memory;
 pub use message::{Body, Message, Parts};
 pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
-pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Queue, Settled, Settlement, Subscriber};
+pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Hold, Queue, Settled, Settlement, Subscriber};
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
 pub use topology::RouteScratch;
 pub use vhost::{Found, QueueDeclare, VHost};

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::{Effects, Message, Outbox, Queue, Settled};
+use crate::broker::{Effects, Hold, Message, Outbox, Queue, Settled};
 
 /// Handles in a batch before it is flushed in the middle of a read: bounds the memory of wide fan-outs.
 const HANDLES_MAX: usize = 64 * 1024;
@@ -67,17 +67,17 @@ impl Batch {
         self.used == 0 && self.confirming.is_empty()
     }
 
-    /// Hands everything to the queues. True if one of them wants this publisher to wait.
-    pub fn apply(&mut self, publisher: &Arc<Outbox>, fx: &mut Effects) -> bool {
-        let mut hold_back = false;
+    /// Hands everything to the queues. Gives the hold of one of them that wants this publisher to wait.
+    pub fn apply(&mut self, publisher: &Arc<Outbox>, fx: &mut Effects) -> Option<Hold> {
+        let mut hold = None;
         for entry in &mut self.entries[..self.used] {
             if let Some(queue) = entry.queue.take() {
-                hold_back |= queue.take_batch(&mut entry.messages, &mut entry.settled, publisher, fx);
+                hold = queue.take_batch(&mut entry.messages, &mut entry.settled, publisher, fx).or(hold);
             }
         }
         (self.used, self.last, self.handles) = (0, 0, 0);
         self.epoch = self.epoch.wrapping_add(1);
-        hold_back
+        hold
     }
 
     /// The channels to be told of their confirms, after [`Batch::apply`].

@@ -7,7 +7,7 @@ use leveret_protocol::method::{exchange, queue};
 
 use super::{Channel, Session};
 use crate::broker::topology::{Declare, ExchangeFlags};
-use crate::broker::{BrokerError, QueueDeclare, REPLY_TO, ReplyRoute, is_reply_address};
+use crate::broker::{BrokerError, Queue, QueueDeclare, REPLY_TO, ReplyRoute, is_reply_address};
 use crate::error::Error;
 
 impl Channel {
@@ -56,6 +56,9 @@ impl Channel {
                 arguments: &m.arguments.to_owned(),
             };
             let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id)?;
+            if created {
+                warn_of_no_effect(&queue);
+            }
             if created && m.exclusive {
                 s.own(&queue);
             }
@@ -134,6 +137,13 @@ impl Channel {
 
 fn refuse_reply_address(queue: &str) -> Result<(), Error> {
     if is_reply_address(queue.as_bytes()) { Err(BrokerError::BindReplyTo.into()) } else { Ok(()) }
+}
+
+fn warn_of_no_effect(queue: &Queue) {
+    let arguments: Vec<_> = queue.settings.without_effect().collect();
+    if !arguments.is_empty() {
+        tracing::warn!(queue = %queue.name, arguments = %arguments.join(" "), "declared with arguments that have no effect yet");
+    }
 }
 
 /// A name without line ends (M-24).

@@ -31,8 +31,8 @@ use self::routes::Routes;
 use self::subscription::{SubscriptionKey, Subscriptions};
 use self::tx::Transaction;
 use crate::broker::{
-    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Message, Outbox, Queue, RouteScratch, Settlement,
-    VHost,
+    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Hold, Message, Outbox, Queue, RouteScratch,
+    Settlement, VHost,
 };
 use crate::error::Error;
 use crate::output::Output;
@@ -72,7 +72,7 @@ pub struct Session<'a> {
     /// Working space for routing.
     pub route: &'a mut RouteScratch,
     /// A queue wants this connection to stop publishing for a while.
-    pub hold_back: &'a mut bool,
+    pub hold: &'a mut Option<Hold>,
     /// The connection's exclusive queues, to be deleted with it.
     pub owned: &'a mut Vec<Arc<Queue>>,
 }
@@ -80,7 +80,9 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Hands the batch to the queues. Confirms are the connection's to send.
     pub fn apply_batch(&mut self) {
-        *self.hold_back |= self.batch.apply(&self.peer.outbox, self.fx);
+        if let Some(hold) = self.batch.apply(&self.peer.outbox, self.fx) {
+            *self.hold = Some(hold);
+        }
     }
 
     /// Gives a message to a queue: by the batch, or at once if the queue may refuse it. False if it did (P-06).

@@ -42,7 +42,7 @@ impl Routes {
             self.known.clear();
             return None;
         }
-        let same = self.last.as_ref().is_some_and(|last| *last.key == *key && *last.exchange == *exchange);
+        let same = self.last.as_ref().is_some_and(|last| same(&last.key, key) && same(&last.exchange, exchange));
         if !same {
             self.recall(exchange, key)?;
         }
@@ -78,7 +78,7 @@ impl Routes {
 
     fn set_last(&mut self, exchange: &[u8], key: &[u8], route: Route) {
         match &mut self.last {
-            Some(last) if *last.exchange == *exchange => {
+            Some(last) if same(&last.exchange, exchange) => {
                 last.key.clear();
                 last.key.extend_from_slice(key);
                 last.route = route;
@@ -86,4 +86,11 @@ impl Routes {
             last => *last = Some(Last { exchange: exchange.into(), key: key.into(), route }),
         }
     }
+}
+
+/// Equality that does not touch the memory of empty slices: comparing none of the bytes behind their dangling pointer takes the
+/// processor longer than all the rest of finding a route.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && (a.is_empty() || a == b)
 }

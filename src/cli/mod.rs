@@ -1,8 +1,9 @@
 //! The command line: what was typed, and what it means.
 
+pub mod perf;
 mod serve;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 pub use serve::ServeArgs;
 
@@ -10,8 +11,17 @@ pub use serve::ServeArgs;
 #[derive(Debug, Parser)]
 #[command(name = "leveret", version, about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     #[command(flatten)]
     serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure a broker: throughput, latency, churn, memory
+    Perf(Box<perf::Args>),
 }
 
 impl Cli {
@@ -20,6 +30,9 @@ impl Cli {
     /// # Errors
     /// One line for a person to read.
     pub fn run(self) -> Result<(), String> {
-        self.serve.run()
+        match self.command {
+            None => self.serve.run(),
+            Some(Command::Perf(args)) => perf::run(&args).map_err(|error| error.to_string()),
+        }
     }
 }

@@ -104,6 +104,7 @@ impl ServeArgs {
             .init();
         if !self.ephemeral {
             self.prepare_data_dir()?;
+            tracing::warn!(data_dir = %self.data_dir.display(), "nothing is kept on disk yet: a restart begins empty");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

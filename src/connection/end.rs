@@ -97,7 +97,7 @@ where
 
 /// Reads until the peer closes TCP.
 pub(super) async fn read_away<S: AsyncRead + Unpin>(io: &mut S) {
-    let mut chunk = [0; READ_AWAY_CHUNK];
+    let mut chunk = vec![0; READ_AWAY_CHUNK]; // on the heap: in the future it would be part of every connection's task
     while io.read(&mut chunk).await.is_ok_and(|n| n > 0) {}
 }
 

@@ -85,7 +85,7 @@ macro_rules! session {
             fx: &mut $scratch.fx,
             bytes: &mut $scratch.message,
             route: &mut $scratch.route,
-            hold_back: &mut $connection.hold_back,
+            hold: &mut $connection.hold,
             owned: &mut $connection.owned,
         }
     };
@@ -124,7 +124,9 @@ impl<S> Connection<S> {
         if scratch.batch.is_empty() {
             return;
         }
-        self.hold_back |= scratch.batch.apply(&self.peer.outbox, &mut scratch.fx);
+        if let Some(hold) = scratch.batch.apply(&self.peer.outbox, &mut scratch.fx) {
+            self.hold = Some(hold);
+        }
         let confirming = scratch.batch.take_confirming();
         for number in &confirming {
             if let Some(channel) = self.channels.open(*number) {

@@ -39,9 +39,9 @@ where
     let from = peer.map_or_else(|| "local".to_owned(), |peer| peer.to_string());
     let timeout = shared.config.handshake_timeout;
     let handshake = shake_hands(&mut io, &shared, peer.map(|peer| peer.ip()));
-    let negotiated = match time::timeout(timeout, handshake).await {
+    let negotiated = match time::timeout(timeout, Box::pin(handshake)).await {
         Ok(Ok(negotiated)) => negotiated,
-        Ok(Err(refusal)) => return refuse(io, refusal, &from).await,
+        Ok(Err(refusal)) => return Box::pin(refuse(io, refusal, &from)).await,
         Err(_) => return debug!(%from, "no connection.open within the handshake timeout"),
     };
     let name = negotiated.name.clone().unwrap_or_default();
@@ -56,7 +56,7 @@ where
         End::Silent => warn!(%from, %name, "missed heartbeats from client"),
         End::Refused(refused) => warn!(%from, %name, error = %refused.text, "closing connection"),
     }
-    end::linger(io, output, &end, heartbeat_secs).await;
+    Box::pin(end::linger(io, output, &end, heartbeat_secs)).await;
 }
 
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, refusal: Refusal, from: &str) {

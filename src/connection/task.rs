@@ -20,7 +20,7 @@ use super::handshake::{Abilities, Negotiated};
 use super::heartbeat::{Due, Heartbeat};
 use super::scratch::{READ_CHUNK, Scratch};
 use super::shared::Shared;
-use crate::broker::{Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Queue, VHost};
+use crate::broker::{Forced, Hold, OUTBOX_BYTES_MAX, Outbox, Outgoing, Queue, VHost};
 use crate::channel::Peer;
 use crate::error::Error;
 use crate::output::Output;
@@ -31,8 +31,8 @@ const OUTPUT_LOW: usize = 64 * 1024;
 /// Nothing more is handled while this many bytes wait to be written: the client does not take its replies.
 pub(super) const OUTPUT_HIGH: usize = OUTPUT_LOW + OUTBOX_BYTES_MAX + 256 * 1024;
 
-/// The longest that a queue with a backlog holds a publisher back. Usually the consumers release it much earlier.
-const HOLD_BACK_MAX: Duration = Duration::from_millis(10);
+/// How long a queue with a backlog holds a publisher back before it is looked at again. Usually the consumers release it much earlier.
+const HOLD_TIME: Duration = Duration::from_millis(10);
 
 /// See the module.
 pub(super) struct Connection<S> {
@@ -53,7 +53,7 @@ pub(super) struct Connection<S> {
     /// The memory alarm stops this connection (C-27).
     pub(super) blocked: bool,
     /// A queue holds this connection back.
-    pub(super) hold_back: bool,
+    pub(super) hold: Option<Hold>,
     held_until: Option<Pin<Box<Sleep>>>,
     heartbeat: Option<Heartbeat<Instant>>,
     beat: Option<Pin<Box<Sleep>>>,
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stalled: !negotiated.rest.is_empty(),
             partial: negotiated.rest,
             blocked: false,
-            hold_back: false,
+            hold: None,
             held_until: None,
             beat: heartbeat.map(|_| Box::pin(sleep_until(Instant::now()))),
             heartbeat,
@@ -124,11 +124,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn work(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
         let mut budget = READ_CHUNK;
         loop {
-            if let Err(end) = self.take_outbox(cx, scratch) {
+            let had_room = self.output.len() < OUTPUT_LOW;
+            if let Err(end) = self.take_outbox(had_room, cx, scratch) {
                 return Poll::Ready(end);
             }
             if let Poll::Ready(Err(end)) = self.write(cx) {
                 return Poll::Ready(end);
+            }
+            if !had_room && self.output.len() < OUTPUT_LOW {
+                continue; // the outbox still has what there was no room for, and will not wake us for it
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();
@@ -214,18 +218,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }
-        if std::mem::take(&mut self.hold_back) {
-            self.held_until = Some(Box::pin(sleep_until(Instant::now() + HOLD_BACK_MAX)));
+        if self.hold.is_some() && self.held_until.is_none() {
+            self.held_until = Some(Box::pin(sleep_until(Instant::now() + HOLD_TIME)));
         }
         Poll::Ready(Ok(n.max(1)))
     }
 
     fn is_held(&mut self, cx: &mut Context<'_>) -> bool {
-        let held = self.held_until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_pending());
-        if !held {
-            self.held_until = None;
+        while let (Some(hold), Some(until)) = (&mut self.hold, &mut self.held_until) {
+            if until.as_mut().poll(cx).is_pending() {
+                return true;
+            }
+            if hold.goes_on() {
+                until.as_mut().reset(Instant::now() + HOLD_TIME);
+            } else {
+                self.end_hold();
+            }
         }
-        held
+        false
     }
 
     /// Sends the heartbeats that are due and gives up a mute peer.
@@ -251,8 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 impl<S> Connection<S> {
     /// Takes what others have left for this connection and puts it into the output.
-    fn take_outbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
-        let room = self.output.len() < OUTPUT_LOW;
+    fn take_outbox(&mut self, room: bool, cx: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
         self.peer.outbox.take(&mut scratch.taken, room, cx.waker());
         if std::mem::take(&mut scratch.taken.released) {
             self.released();
@@ -303,6 +312,11 @@ impl<S> Connection<S> {
         }
     }
 
+    fn end_hold(&mut self) {
+        self.hold = None;
+        self.held_until = None;
+    }
+
     /// Frames that were received must wait: the output is full or the memory alarm is on.
     pub(super) fn stall(&mut self) {
         self.stalled = true;
@@ -310,7 +324,7 @@ impl<S> Connection<S> {
 
     /// The queue that held this connection back has room, or the memory alarm has cleared.
     fn released(&mut self) {
-        self.held_until = None;
+        self.end_hold();
         if self.blocked && !self.shared.broker.memory().alarm() {
             self.unblock();
             if let Some(heartbeat) = &mut self.heartbeat {

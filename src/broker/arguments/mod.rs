@@ -38,6 +38,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod values;
+mod without_effect;
 
 pub use consumer::{ConsumerArguments, StreamOffset};
 pub use error::{ArgumentError, InvalidValue, QueueReference};
@@ -49,3 +50,4 @@ pub use queue::{
 };
 pub use sender_selected::{sender_selected_keys, without_bcc};
 pub(crate) use term::{Encoding, Term};
+pub use without_effect::WITHOUT_EFFECT;

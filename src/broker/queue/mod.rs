@@ -6,6 +6,8 @@
 mod consumers;
 mod limits;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ pub use ready::Entry;
 
 use self::consumers::Consumers;
 use self::limits::Limits;
-use self::ready::Ready;
+use self::ready::{Ready, footprint};
 use super::connection::ConnectionId;
 use super::effects::Effects;
 use super::memory::Memory;
@@ -28,9 +30,13 @@ use crate::broker::arguments::QueueSettings;
 /// Deliveries under one hold of a queue's lock; then others get their turn.
 const DISPATCH_MAX: usize = 512;
 
-/// A queue whose consumers take messages holds its publishers back when this many bytes wait, so that the working set stays in the
-/// processor's cache and the backlog of a queue that keeps up stays small.
-const BACKLOG_BYTES_PACED: usize = 1024 * 1024;
+/// A queue whose consumers keep up holds its publishers back when this many bytes wait, so that the working set stays in the
+/// processor's cache. Publishers go on at half of it.
+const BACKLOG_BYTES_PACED: usize = 2 * 1024 * 1024;
+
+/// Consumers that take fewer bytes than this while a publisher is held back once do not keep up: then the queue is a buffer, as it should
+/// be, and publishers are not held until it is nearly empty again.
+const KEEP_UP_BYTES: u64 = 256 * 1024;
 
 /// See the module.
 pub struct Queue {
@@ -55,10 +61,29 @@ struct State {
     charged: usize,
     /// It has had a consumer, so that the last one's leaving deletes an auto-delete queue.
     had_consumer: bool,
-    /// Something was delivered since publishers were last held back.
-    delivering: bool,
+    /// Bytes delivered, in all.
+    delivered: u64,
+    /// Consumers keep up, as far as is known: publishers may be held back.
+    paced: bool,
     held_back: Vec<Arc<Outbox>>,
     deleted: bool,
+}
+
+/// A publisher that a queue holds back.
+pub struct Hold {
+    queue: Arc<Queue>,
+    /// What the queue had delivered when the hold began.
+    delivered: u64,
+}
+
+impl Hold {
+    /// The hold has lasted its time. True if it goes on, because the consumers are at work; false if the publisher goes on.
+    pub fn goes_on(&mut self) -> bool {
+        let mut state = self.queue.state.lock();
+        let taken = state.delivered - std::mem::replace(&mut self.delivered, state.delivered);
+        state.paced &= taken >= KEEP_UP_BYTES;
+        state.must_hold()
+    }
 }
 
 /// How a delivery is settled.
@@ -138,7 +163,8 @@ impl Queue {
             unacked: 0,
             charged: 0,
             had_consumer: false,
-            delivering: false,
+            delivered: 0,
+            paced: true,
             held_back: Vec::new(),
             deleted: false,
         };
@@ -146,26 +172,26 @@ impl Queue {
         Self { name, key, settings, owner, limits, memory, state: Mutex::new(state) }
     }
 
-    /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. With `publisher` it tells whether that
-    /// connection should stop publishing until its outbox is released, or for a few milliseconds at most.
+    /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
+    /// publisher should not be read until its outbox is released or the hold has lasted its time.
     pub fn take_batch(
         self: &Arc<Self>,
         messages: &mut Vec<Message>,
         settled: &mut Vec<Settled>,
         publisher: &Arc<Outbox>,
         fx: &mut Effects,
-    ) -> bool {
+    ) -> Option<Hold> {
         let mut state = self.state.lock();
         let charged = state.charged;
         let published = !messages.is_empty();
         state.publish(messages);
         state.settle(settled);
         state.dispatch(self, fx);
-        let hold_back = published && state.hold_back(publisher);
+        let delivered = (published && state.hold_back(publisher)).then_some(state.delivered);
         let change = state.charged as i64 - charged as i64;
         drop(state);
         self.memory.add(change, fx);
-        hold_back
+        delivered.map(|delivered| Hold { queue: self.clone(), delivered })
     }
 
     /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
@@ -190,9 +216,14 @@ impl Queue {
         self.change(fx, |_| ());
     }
 
-    /// The outbox of this consumer, or its channel's limit, has room again.
+    /// The outbox of this consumer has room again.
     pub fn resume(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state| state.consumers.resume(consumer));
+    }
+
+    /// The limit of this consumer's channel has room again, for it and the channel's others.
+    pub fn resume_channel(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state| state.consumers.resume_channel(consumer));
     }
 
     /// Adds a consumer. Deliveries to it begin with the next [`Queue::dispatch`], so that consume-ok comes before them (S-06).
@@ -383,6 +414,7 @@ impl State {
         let mut delivered = 0;
         while delivered < max && !self.ready.is_empty() && run.has_room() && self.consumers.take_credit(key) {
             let Some(Entry { position, redelivered, message }) = self.ready.pop() else { break };
+            self.delivered += footprint(&message) as u64;
             if no_ack {
                 self.charged = self.charged.saturating_sub(message.cost());
             } else {
@@ -392,7 +424,6 @@ impl State {
             delivered += 1;
         }
         let offered = run.finish(queue, key, delivered > 0);
-        self.delivering |= delivered > 0;
         self.consumers.end_turn(key, offered.full);
         if offered.wake {
             fx.wake(outbox);
@@ -400,19 +431,22 @@ impl State {
         delivered.max(1)
     }
 
-    /// Whether a publisher should wait: the backlog is large and the consumers are at work on it.
+    /// Whether a publisher should wait. It is released when the backlog has shrunk.
     fn hold_back(&mut self, publisher: &Arc<Outbox>) -> bool {
-        let wait = self.ready.bytes() > BACKLOG_BYTES_PACED
-            && self.consumers.len() > 0
-            && std::mem::take(&mut self.delivering);
-        if wait && !self.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
+        let hold = self.must_hold();
+        if hold && !self.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
             self.held_back.push(publisher.clone());
         }
-        wait
+        hold
+    }
+
+    fn must_hold(&self) -> bool {
+        self.paced && self.ready.bytes() > BACKLOG_BYTES_PACED && self.consumers.len() > 0
     }
 
     fn release_publishers(&mut self, fx: &mut Effects) {
-        if !self.held_back.is_empty() && self.ready.bytes() <= BACKLOG_BYTES_PACED / 2 {
+        if self.ready.bytes() <= BACKLOG_BYTES_PACED / 2 {
+            self.paced = true;
             for publisher in self.held_back.drain(..) {
                 if publisher.release() {
                     fx.wake(publisher);

@@ -21,11 +21,20 @@ pub(super) struct Ready {
     arrived: VecDeque<(u64, Message)>,
     returned: BTreeMap<u64, (bool, Message)>,
     next_position: u64,
-    /// Bytes of bodies, properties and keys.
+    /// What they take in memory, about, in bytes.
     bytes: usize,
     /// Bytes of bodies alone, as limits count them.
     body_bytes: usize,
 }
+
+/// What a ready message takes, about, in bytes.
+#[inline]
+pub(super) fn footprint(message: &Message) -> usize {
+    ENTRY_BYTES + message.wire_len()
+}
+
+/// Bytes of an entry and of a message's head.
+const ENTRY_BYTES: usize = 80;
 
 /// The deque gives its memory back when it is emptied with more than this many slots.
 const KEEP_SLOTS: usize = 1024;
@@ -35,14 +44,14 @@ impl Ready {
     #[inline]
     pub(super) fn push(&mut self, message: Message) {
         self.next_position += 1;
-        self.bytes += message.wire_len();
+        self.bytes += footprint(&message);
         self.body_bytes += message.body_len();
         self.arrived.push_back((self.next_position, message));
     }
 
     /// Puts a message back to its position.
     pub(super) fn put_back(&mut self, entry: Entry) {
-        self.bytes += entry.message.wire_len();
+        self.bytes += footprint(&entry.message);
         self.body_bytes += entry.message.body_len();
         self.returned.insert(entry.position, (entry.redelivered, entry.message));
     }
@@ -60,7 +69,7 @@ impl Ready {
             let (position, (redelivered, message)) = self.returned.pop_first()?;
             Entry { position, redelivered, message }
         };
-        self.bytes -= entry.message.wire_len();
+        self.bytes -= footprint(&entry.message);
         self.body_bytes -= entry.message.body_len();
         Some(entry)
     }
@@ -77,7 +86,7 @@ impl Ready {
         self.arrived.is_empty() && self.returned.is_empty()
     }
 
-    /// Their bytes on the wire, without framing.
+    /// What they take in memory, about, in bytes.
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
