@@ -107,6 +107,7 @@ fn m_09_arguments_are_part_of_a_binding_exact_by_type() {
         (table! { "a" => 1 }, table! { "a" => 1i64 }, false),
         (table! { "a" => 1 }, table! { "a" => 1u32 }, false),
         (table! { "a" => 1 }, table! { "a" => 1.0 }, false),
+        (table! { "a" => 1 }, table! {}, false),
         (table! { "a" => "x" }, table! { "a" => FieldValue::Bytes(b"x".to_vec()) }, false),
         (table! { "t" => nested("a", "b") }, table! { "t" => nested("b", "a") }, false),
     ];
@@ -121,6 +122,21 @@ fn m_09_arguments_are_part_of_a_binding_exact_by_type() {
         let gone = c.frame().name() == "channel.close";
         assert_eq!(gone, same, "{bound:?} and {unbound:?}");
     }
+}
+
+#[test]
+fn m_09_bindings_that_differ_by_arguments_are_two() {
+    let mut c = Wire::open();
+    let x = c.exchange("direct");
+    let q = c.bound(&x, "k");
+    let arguments = table! { "a" => 1 };
+    c.call(queue::Bind { arguments: arguments.as_table(), ..bind(&q, &x, "k") });
+    c.call(confirm::Select::default());
+    c.call(unbind(&q, &x, "k"));
+    assert!(c.routes(&x, "k", &BasicProperties::default()));
+    c.call(queue::Unbind { arguments: arguments.as_table(), ..unbind(&q, &x, "k") });
+    c.refused(x_passive(&x), 404, &no_exchange(&x));
+    assert_eq!(c.counts(&q), (1, 0));
 }
 
 #[test]

@@ -52,14 +52,20 @@ fn m_02_close_and_open_in_one_write_is_a_second_open() {
 }
 
 #[test]
-fn m_02_publishes_before_close_are_routed_and_an_unfinished_one_is_dropped() {
+fn m_02_publishes_before_close_are_routed_and_consumers_end() {
     let mut c = Wire::open();
     let q = c.queue();
     c.open_channel(2);
-    c.publish_as(2, publish("", &q), &BasicProperties::default(), b"whole");
+    c.call_on(2, consume(&q, "t"));
+    c.call_on(2, cancel("t"));
+    c.publish_as(2, publish("", &q), &BasicProperties::default(), b"x");
     c.call_on(2, channel_close());
     eventually(|| c.counts(&q) == (1, 0));
-    assert_eq!(c.drain(&q), ["whole"]);
+    c.open_channel(2);
+    c.call_on(2, consume(&q, "t"));
+    assert_eq!(c.deliver().by(), "t:x");
+    c.call_on(2, channel_close());
+    eventually(|| c.counts(&q) == (1, 0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Consumers: tags, refusals, deliveries, turns and priorities.
+//! Consumers: tags, refusals, deliveries and priorities.
 
 use crate::support::*;
 
@@ -176,58 +176,4 @@ fn q_31_higher_priority_comes_first_while_it_has_room() {
     c.publish("", &q, "6");
     told.push(c.deliver().by());
     assert_eq!(told, ["high:1", "high:2", "zero:3", "zero:4", "low:5", "high:6"]);
-}
-
-#[test]
-fn q_32_consumers_take_turns() {
-    for no_ack in [false, true] {
-        let mut c = Wire::open();
-        let q = c.queue();
-        for tag in ["a", "b", "c"] {
-            c.call(basic::Consume { no_ack, ..consume(&q, tag) });
-        }
-        let mut told = Vec::new();
-        for body in ["1", "2", "3", "4", "5", "6"] {
-            c.publish("", &q, body);
-            told.push(c.deliver().by());
-        }
-        assert_eq!(told, ["a:1", "b:2", "c:3", "a:4", "b:5", "c:6"]);
-    }
-}
-
-#[test]
-fn q_32_who_acks_first_is_served_first() {
-    let mut c = Wire::open();
-    let q = c.queue();
-    c.call(qos(1));
-    for tag in ["a", "b", "c"] {
-        c.call(consume(&q, tag));
-    }
-    let mut told = Vec::new();
-    for body in ["1", "2", "3"] {
-        c.publish("", &q, body);
-        told.push(c.deliver().by());
-    }
-    c.fill_queue(&q, &["4", "5", "6"]);
-    for tag in [2, 3, 1] {
-        c.send(1, ack(tag));
-        told.push(c.deliver().by());
-    }
-    assert_eq!(told, ["a:1", "b:2", "c:3", "b:4", "c:5", "a:6"]);
-}
-
-#[test]
-fn q_32_the_rest_go_on_in_turn_when_one_cancels() {
-    let mut c = Wire::open();
-    let q = c.queue();
-    for tag in ["a", "x", "b"] {
-        c.call(consume(&q, tag));
-    }
-    c.call(cancel("x"));
-    let mut told = Vec::new();
-    for body in ["1", "2", "3", "4"] {
-        c.publish("", &q, body);
-        told.push(c.deliver().by());
-    }
-    assert_eq!(told, ["a:1", "b:2", "a:3", "b:4"]);
 }

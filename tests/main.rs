@@ -34,4 +34,5 @@ mod settle;
 mod tables;
 mod topic;
 mod tune;
+mod turns;
 mod tx;

@@ -149,3 +149,35 @@ fn p_14_a_queue_that_rejects_makes_the_commit_partial() {
     c.publish("", &q, "2");
     c.refused(tx::Commit {}, 406, "partial tx completion");
 }
+
+#[test]
+fn p_14_what_is_settled_in_a_transaction_is_settled_in_order_with_multiple() {
+    let mut c = Wire::open();
+    let q = c.queue();
+    c.fill_queue(&q, &["1", "2", "3", "4", "5"]);
+    c.call(tx::Select {});
+    for _ in 0..4 {
+        c.get(&q).unwrap();
+    }
+    c.send(1, ack(1));
+    c.send(1, basic::Nack { delivery_tag: 3, multiple: true, requeue: true });
+    c.send(1, reject(4, false));
+    c.call(tx::Commit {});
+    c.call(tx::Commit {});
+    eventually(|| c.counts(&q) == (3, 0));
+    assert_eq!(c.drain(&q), ["2r", "3r", "5"]);
+}
+
+#[test]
+fn p_14_a_transaction_holds_several_queues_and_exchanges() {
+    let mut c = Wire::open();
+    let x = c.exchange("fanout");
+    let (q, r) = (c.bound(&x, ""), c.bound(&x, ""));
+    c.call(tx::Select {});
+    c.publish(&x, "", "1");
+    c.publish("", &q, "2");
+    c.publish("", "nowhere", "3");
+    c.call(tx::Commit {});
+    assert_eq!(c.drain(&q), ["1", "2"]);
+    assert_eq!(c.drain(&r), ["1"]);
+}
