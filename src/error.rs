@@ -128,6 +128,7 @@ fn channel_code(error: &ChannelError) -> ReplyCode {
         | ChannelError::FlowStop
         | ChannelError::Immediate
         | ChannelError::RecoverWithoutRequeue => ReplyCode::NotImplemented,
+        ChannelError::TooMuchPending(_) => ReplyCode::ResourceError,
         ChannelError::Unimplemented => ReplyCode::CommandInvalid,
         ChannelError::UnknownDeliveryTag(_)
         | ChannelError::ReplyConsumerAcks
@@ -137,7 +138,6 @@ fn channel_code(error: &ChannelError) -> ReplyCode {
         | ChannelError::ConfirmToTx
         | ChannelError::NotTransactional
         | ChannelError::PartialCommit
-        | ChannelError::TransactionTooLarge(_)
         | ChannelError::MessageTooLarge { .. }
         | ChannelError::UserId { .. } => ReplyCode::PreconditionFailed,
     }

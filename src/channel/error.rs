@@ -35,9 +35,11 @@ pub enum ChannelError {
     /// A queue refused a message of a transaction (P-14): 406.
     #[error("partial tx completion")]
     PartialCommit,
-    /// A transaction holds more than it may (ours): 406.
-    #[error("transaction holds more than {0} bytes of messages; commit more often")]
-    TransactionTooLarge(usize),
+    /// More publishes under way than a connection may have (ours): 506.
+    #[error(
+        "more than {0} bytes of uncommitted transactions and incomplete messages on this connection; commit more often"
+    )]
+    TooMuchPending(usize),
     /// `prefetch-size` is not supported (M-13): 540.
     #[error("prefetch_size!=0 ({0})")]
     PrefetchSize(u32),

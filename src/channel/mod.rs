@@ -53,6 +53,10 @@ pub struct Peer {
     pub message_size_max: u64,
 }
 
+/// Bytes of publishes that a connection may have under way, in no queue yet: bodies that have not arrived whole, and transactions that are
+/// not committed. No alarm counts them, so this bounds them, for all channels of a connection together.
+pub const PENDING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// What a channel works with while it handles a command.
 pub struct Session<'a> {
     /// The broker.
@@ -73,6 +77,8 @@ pub struct Session<'a> {
     pub route: &'a mut RouteScratch,
     /// A queue wants this connection to stop publishing for a while.
     pub hold: &'a mut Option<Hold>,
+    /// Bytes of publishes that no queue holds yet, over all channels of the connection.
+    pub pending: &'a mut usize,
     /// The connection's exclusive queues, to be deleted with it.
     pub owned: &'a mut Vec<Arc<Queue>>,
 }
@@ -217,6 +223,15 @@ impl Channel {
         for key in live {
             self.stop_subscription(key, s);
         }
+    }
+
+    /// Bytes of publishes of this channel that no queue holds yet: a body that has not arrived whole, a transaction.
+    pub fn pending_bytes(&self) -> usize {
+        let transaction = match &self.mode {
+            Mode::Transaction(tx) => tx.bytes(),
+            Mode::Plain | Mode::Confirm(_) => 0,
+        };
+        self.assembler.capacity() + transaction
     }
 
     /// Last step of closing: everything unacked goes back to its queue (M-02, P-14). The batch is applied.

@@ -8,7 +8,7 @@ use leveret_protocol::{BasicProperties, EncodedTable, Method, ReplyCode, Table};
 
 use super::routes::{Route, Routes};
 use super::tx::Publication;
-use super::{Channel, ChannelError, Mode, Session};
+use super::{Channel, ChannelError, Mode, PENDING_BYTES_MAX, Session};
 use crate::broker::arguments::{Expiration, sender_selected_keys, without_bcc};
 use crate::broker::exchange::RoutingKeys;
 use crate::broker::{Body, Found, Message, Parts, REPLY_TO, ReplyRoute, is_reply_address};
@@ -240,15 +240,7 @@ impl Channel {
                 confirms.count();
                 s.batch.confirm(self.number);
             }
-            Mode::Transaction(tx) => {
-                let bytes = publish.body.as_slice().len() + publish.properties.len() + size_of::<Publication>();
-                if let Some(message) = understood.message(publish, &route, s) {
-                    tx.publish(Publication::Routed { queues: route, message }, bytes)?;
-                } else if publish.method.mandatory && !replied {
-                    tx.publish(Publication::Returned(understood.unroutable(publish)), bytes)?;
-                }
-                return Ok(());
-            }
+            Mode::Transaction(_) => return self.hold(publish, understood, route, replied, s),
         }
         let Some(message) = understood.message(publish, &route, s) else {
             if publish.method.mandatory && !replied {
@@ -266,6 +258,31 @@ impl Channel {
             && !taken
         {
             confirms.refuse();
+        }
+        Ok(())
+    }
+
+    /// Keeps a publish for the commit.
+    fn hold(
+        &mut self,
+        publish: &Publish<'_>,
+        understood: &Understood<'_>,
+        route: Route,
+        replied: bool,
+        s: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        let publication = match understood.message(publish, &route, s) {
+            Some(message) => Publication::Routed { queues: route, message },
+            None if publish.method.mandatory && !replied => Publication::Returned(understood.unroutable(publish)),
+            None => return Ok(()),
+        };
+        let bytes = publish.body.as_slice().len() + publish.properties.len() + size_of::<Publication>();
+        *s.pending += bytes;
+        if let Mode::Transaction(tx) = &mut self.mode {
+            tx.publish(publication, bytes);
+        }
+        if *s.pending > PENDING_BYTES_MAX {
+            return Err(ChannelError::TooMuchPending(PENDING_BYTES_MAX).into());
         }
         Ok(())
     }

@@ -11,9 +11,6 @@ use super::{Channel, ChannelError, Mode, Session};
 use crate::broker::{Message, Queue, Settlement};
 use crate::error::Error;
 
-/// Bytes of messages that one transaction may hold before it is committed. They are in no queue yet, so no alarm bounds them.
-pub(super) const TRANSACTION_BYTES_MAX: usize = 128 * 1024 * 1024;
-
 /// What a transaction has gathered.
 #[derive(Default)]
 pub(super) struct Transaction {
@@ -30,13 +27,14 @@ pub(super) enum Publication {
 
 impl Transaction {
     /// Keeps a publish of about `bytes` for the commit.
-    pub(super) fn publish(&mut self, publication: Publication, bytes: usize) -> Result<(), Error> {
+    pub(super) fn publish(&mut self, publication: Publication, bytes: usize) {
         self.bytes += bytes;
-        if self.bytes > TRANSACTION_BYTES_MAX {
-            return Err(ChannelError::TransactionTooLarge(TRANSACTION_BYTES_MAX).into());
-        }
         self.publishes.push(publication);
-        Ok(())
+    }
+
+    /// Bytes of the publishes kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Keeps settlements for the commit. An unknown tag fails at once.
@@ -79,7 +77,8 @@ impl Channel {
 
     pub(super) fn tx_commit(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
-        let Transaction { publishes, settlements, .. } = std::mem::take(&mut **tx);
+        let Transaction { publishes, settlements, bytes } = std::mem::take(&mut **tx);
+        *s.pending -= bytes;
         let mut taken = true;
         for publication in publishes {
             match publication {
@@ -105,6 +104,7 @@ impl Channel {
     pub(super) fn tx_rollback(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
         let mut undone = std::mem::take(&mut **tx);
+        *s.pending -= undone.bytes;
         self.ledger.restore(undone.take_settlements());
         s.out.method(self.number, &Method::TxRollbackOk(tx::RollbackOk {}));
         Ok(())

@@ -134,7 +134,7 @@ impl ServeArgs {
             channel_max: self.channel_max,
             frame_max_bytes: self.frame_max,
             heartbeat_secs: self.heartbeat,
-            message_size_max_bytes: self.max_message_size.unwrap_or(self.compat.default_message_size_max()),
+            message_size_max_bytes: self.max_message_size.unwrap_or_else(|| self.compat.default_message_size_max()),
             memory_max_bytes: self.memory_max,
             handshake_timeout: Duration::from_secs(self.handshake_timeout),
             compat: self.compat,
@@ -147,7 +147,10 @@ impl ServeArgs {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
-    let wanted = format!("{}:{}", config.bind, config.port);
+    let wanted = match config.bind.contains(':') {
+        true => format!("[{}]:{}", config.bind, config.port),
+        false => format!("{}:{}", config.bind, config.port),
+    };
     let server = Server::bind(config).map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
     let address = server.local_addr().map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
     let shutdown = shutdown_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;

@@ -10,7 +10,7 @@ use super::error::{ConnectionError, method_named};
 use super::scratch::Scratch;
 use super::task::{Connection, OUTPUT_HIGH};
 use crate::broker::Body;
-use crate::channel::{Channel, ChannelError, Publish, Session};
+use crate::channel::{Channel, ChannelError, PENDING_BYTES_MAX, Publish, Session};
 use crate::error::Error;
 
 /// The channels of a connection, by number.
@@ -64,9 +64,9 @@ impl Channels {
         }
     }
 
-    fn take_open(&mut self) -> Vec<Box<Channel>> {
+    fn take_open(&mut self) -> Vec<Channel> {
         let open = |(_, slot)| match slot {
-            Slot::Open(channel) => Some(channel),
+            Slot::Open(channel) => Some(*channel),
             Slot::Closing => None,
         };
         std::mem::take(&mut self.slots).into_iter().filter_map(open).collect()
@@ -86,6 +86,7 @@ macro_rules! session {
             bytes: &mut $scratch.message,
             route: &mut $scratch.route,
             hold: &mut $connection.hold,
+            pending: &mut $connection.pending,
             owned: &mut $connection.owned,
         }
     };
@@ -226,6 +227,7 @@ impl<S> Connection<S> {
         {
             return self.channel_method(frame.channel, method, scratch);
         }
+        let pending = channel.assembler.capacity();
         let step = match channel.assembler.frame(frame, limit) {
             Ok(step) => step,
             Err(error) => {
@@ -234,7 +236,14 @@ impl<S> Connection<S> {
             }
         };
         match step {
-            Step::More | Step::Method(_) => Ok(()),
+            Step::More | Step::Method(_) => {
+                self.pending = self.pending + channel.assembler.capacity() - pending;
+                if self.pending > PENDING_BYTES_MAX {
+                    let error = ChannelError::TooMuchPending(PENDING_BYTES_MAX).into();
+                    return Err(self.refuse(error, (60, 40), scratch));
+                }
+                Ok(())
+            }
             Step::Content(content) => {
                 let Content { method, properties, body_size, body, .. } = content;
                 let id = method.id();
@@ -247,6 +256,7 @@ impl<S> Connection<S> {
                 let method = basic::Publish { exchange: &exchange, routing_key: &routing_key, ..method };
                 let properties = properties.to_vec();
                 let body = Body::Owned(Bytes::from(body.into_owned()));
+                self.pending = self.pending + channel.assembler.capacity() - pending;
                 let publish = Publish { method, properties: &properties, body_size, body };
                 let result = channel.publish(publish, &mut session!(self, scratch));
                 self.published(frame.channel, result, scratch)
@@ -366,6 +376,7 @@ impl<S> Connection<S> {
         self.drain_outbox(scratch);
         if let Some(channel) = self.channels.open(number) {
             channel.requeue_unacked(&mut session!(self, scratch));
+            self.pending -= channel.pending_bytes();
         }
     }
 

@@ -47,7 +47,7 @@ where
     let name = negotiated.name.clone().unwrap_or_default();
     info!(%from, %name, user = %negotiated.user, vhost = %negotiated.vhost.name, "connection open");
     let heartbeat_secs = negotiated.heartbeat_secs;
-    let mut connection = Box::new(Connection::new(io, shared, negotiated));
+    let mut connection = Connection::new(io, shared, negotiated);
     let end = connection.run().await;
     let (io, output) = connection.shut_down(&end);
     match &end {

@@ -44,6 +44,8 @@ pub(super) struct Connection<S> {
     pub(super) channel_max: u16,
     pub(super) channels: Channels,
     pub(super) output: Output,
+    /// Bytes of publishes that no queue holds yet.
+    pub(super) pending: usize,
     /// Exclusive queues of this connection.
     pub(super) owned: Vec<Arc<Queue>>,
     /// Bytes received and not handled: the beginning of a frame, or what must wait for room in the output.
@@ -80,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             channel_max: negotiated.channel_max,
             channels: Channels::default(),
             output: Output::default(),
+            pending: 0,
             owned: Vec::new(),
             stalled: !negotiated.rest.is_empty(),
             partial: negotiated.rest,
@@ -97,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Gives everything back to the broker: consumers, unacked messages, exclusive queues. What is left is for the socket.
-    pub(super) fn shut_down(mut self: Box<Self>, end: &End) -> (S, Output) {
+    pub(super) fn shut_down(mut self, end: &End) -> (S, Output) {
         Scratch::lend(|scratch| {
             self.flush(scratch);
             self.close_channels(matches!(end, End::Closed), scratch);

@@ -1,7 +1,5 @@
 //! The rules of exchanges and bindings, named by their rows, and random histories against a plain model.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 mod bind;
 mod declare;
 mod headers;
