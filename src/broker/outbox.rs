@@ -19,7 +19,7 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 pub(super) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Framing of a delivery beside exchange, key, properties and body: three frames, the method's fields, a consumer tag.
-const DELIVERY_OVERHEAD: usize = 64;
+pub(super) const DELIVERY_OVERHEAD: usize = 64;
 
 /// A message on its way to a consumer of this connection. The connection gives it its delivery tag.
 pub struct Delivery {

@@ -67,7 +67,7 @@ impl Channel {
     pub(super) fn resume_consumers(&mut self, s: &mut Session<'_>) {
         for (_, subscription) in self.subscriptions.iter() {
             if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
-                queue.resume(consumer, s.fx);
+                queue.resume_channel(consumer, s.fx);
             }
         }
     }

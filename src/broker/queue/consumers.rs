@@ -229,25 +229,26 @@ impl Consumers {
         back
     }
 
-    /// The outbox of this consumer has room again, or its channel's limit has, for it and the channel's others.
+    /// The outbox of this consumer has room again.
     pub(super) fn resume(&mut self, key: ConsumerKey) {
-        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return };
-        match consumer.place {
-            Place::Parked => self.enter_ring(key.index),
-            Place::AtChannelLimit => {
-                let limit = consumer.subscriber.channel_limit.clone();
-                self.resume_channel(limit.as_ref());
-            }
-            Place::Ring | Place::AtPrefetch => {}
+        let consumer = self.slot(key).and_then(|slot| slot.consumer.as_ref());
+        if consumer.is_some_and(|consumer| consumer.place == Place::Parked) {
+            self.enter_ring(key.index);
         }
     }
 
-    fn resume_channel(&mut self, limit: Option<&Arc<ChannelLimit>>) {
+    /// The limit of this consumer's channel has room again. Those that are parked stay so: their outbox knows of them.
+    pub(super) fn resume_channel(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return };
+        if consumer.place != Place::AtChannelLimit {
+            return;
+        }
+        let limit = consumer.subscriber.channel_limit.clone();
         let slots = &self.slots;
         let is_of_channel = |index: &mut u32| {
             let consumer = slots[*index as usize].consumer.as_ref();
             let own = consumer.and_then(|consumer| consumer.subscriber.channel_limit.as_ref());
-            own.zip(limit).is_some_and(|(own, limit)| Arc::ptr_eq(own, limit))
+            own.zip(limit.as_ref()).is_some_and(|(own, limit)| Arc::ptr_eq(own, limit))
         };
         let resumed: Vec<u32> = self.at_channel_limit.extract_if(.., is_of_channel).collect();
         for index in resumed {

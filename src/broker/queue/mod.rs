@@ -6,6 +6,8 @@
 mod consumers;
 mod limits;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -214,9 +216,14 @@ impl Queue {
         self.change(fx, |_| ());
     }
 
-    /// The outbox of this consumer, or its channel's limit, has room again.
+    /// The outbox of this consumer has room again.
     pub fn resume(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state| state.consumers.resume(consumer));
+    }
+
+    /// The limit of this consumer's channel has room again, for it and the channel's others.
+    pub fn resume_channel(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state| state.consumers.resume_channel(consumer));
     }
 
     /// Adds a consumer. Deliveries to it begin with the next [`Queue::dispatch`], so that consume-ok comes before them (S-06).

@@ -1,0 +1,330 @@
+//! Queues, consumers and connections as the rules say, in plain lists that are searched from end to end.
+
+use std::collections::BTreeMap;
+
+use crate::broker::outbox::{DELIVERY_OVERHEAD, OUTBOX_BYTES_MAX};
+use crate::broker::queue::{BACKLOG_BYTES_PACED, Settlement};
+
+/// A message: its number and its sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) id: u64,
+    pub(super) wire: usize,
+    pub(super) cost: usize,
+}
+
+/// A message with a consumer, or on its way there. Without a consumer it was got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) queue: usize,
+    pub(super) consumer: Option<usize>,
+    pub(super) channel: usize,
+    pub(super) position: u64,
+    pub(super) redelivered: bool,
+    pub(super) note: Note,
+}
+
+/// An unacked item that its connection has seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) item: Item,
+    /// Settled by its channel, and not yet by its queue.
+    pub(super) settling: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    InLine,
+    AtPrefetch,
+    AtLimit,
+    Parked,
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Consumer {
+    pub(super) queue: usize,
+    pub(super) channel: usize,
+    pub(super) no_ack: bool,
+    pub(super) prefetch: u32,
+    pub(super) priority: i64,
+    pub(super) exclusive: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    /// By position, with the redelivered flag.
+    pub(super) ready: BTreeMap<u64, (bool, Note)>,
+    pub(super) max_length: Option<usize>,
+    last_position: u64,
+    /// Consumers that may take a message, in the order of their turns.
+    line: Vec<usize>,
+    /// Consumers at their channel's limit, in the order in which they came to it.
+    at_limit: Vec<usize>,
+    delivering: bool,
+    held_back: Vec<usize>,
+    pub(super) deleted: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connection {
+    pub(super) outbox: Vec<Item>,
+    pub(super) parked: Vec<usize>,
+    pub(super) released: bool,
+}
+
+/// All of it. Things are named by their indices.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) queues: Vec<Queue>,
+    pub(super) connections: Vec<Connection>,
+    /// The connection of each channel, and its limit for all of its consumers.
+    pub(super) channels: Vec<(usize, Option<u32>)>,
+    pub(super) consumers: Vec<Consumer>,
+    stands: Vec<Stand>,
+    pub(super) held: Vec<Held>,
+}
+
+impl World {
+    pub(super) fn add_queue(&mut self, max_length: Option<usize>) {
+        self.queues.push(Queue { max_length, ..Queue::default() });
+    }
+
+    /// Whether the publisher is to wait.
+    pub(super) fn batch(&mut self, q: usize, notes: &[Note], settled: &[(Item, Settlement)], publisher: usize) -> bool {
+        notes.iter().for_each(|note| self.push(q, *note));
+        settled.iter().for_each(|(item, settlement)| self.settle(item, *settlement));
+        self.dispatch(q);
+        let backlog = self.backlog(q);
+        let consumers = self.live_consumers(q).count();
+        let queue = &mut self.queues[q];
+        let wait = !notes.is_empty()
+            && backlog > BACKLOG_BYTES_PACED
+            && consumers > 0
+            && std::mem::take(&mut queue.delivering);
+        if wait && !queue.held_back.contains(&publisher) {
+            queue.held_back.push(publisher);
+        }
+        wait
+    }
+
+    pub(super) fn consume(&mut self, consumer: Consumer) -> Option<usize> {
+        let others: Vec<_> = self.live_consumers(consumer.queue).collect();
+        if consumer.exclusive && !others.is_empty() || others.iter().any(|other| self.consumers[*other].exclusive) {
+            return None;
+        }
+        let number = self.consumers.len();
+        self.queues[consumer.queue].line.push(number);
+        self.consumers.push(consumer);
+        self.stands.push(Stand::InLine);
+        Some(number)
+    }
+
+    pub(super) fn remove(&mut self, c: usize) {
+        let q = self.consumers[c].queue;
+        self.queues[q].line.retain(|other| *other != c);
+        self.queues[q].at_limit.retain(|other| *other != c);
+        self.stands[c] = Stand::Gone;
+        self.dispatch(q);
+    }
+
+    pub(super) fn get(&mut self, q: usize, channel: usize, no_ack: bool) -> Option<Item> {
+        let (position, (redelivered, note)) = self.queues[q].ready.pop_first()?;
+        let item = Item { queue: q, consumer: None, channel, position, redelivered, note };
+        if !no_ack {
+            self.held.push(Held { item, settling: false });
+        }
+        self.release(q);
+        Some(item)
+    }
+
+    pub(super) fn take_back(&mut self, item: &Item) {
+        self.put_back(item);
+        self.dispatch(item.queue);
+    }
+
+    pub(super) fn purge(&mut self, q: usize) -> usize {
+        let purged = std::mem::take(&mut self.queues[q].ready).len();
+        self.release(q);
+        purged
+    }
+
+    /// The consumers that are to be told.
+    pub(super) fn delete(&mut self, q: usize) -> Vec<usize> {
+        let told: Vec<_> = self.live_consumers(q).collect();
+        told.iter().for_each(|c| self.stands[*c] = Stand::Gone);
+        let queue = &mut self.queues[q];
+        (queue.deleted, queue.line, queue.at_limit) = (true, Vec::new(), Vec::new());
+        queue.ready.clear();
+        self.release(q);
+        told
+    }
+
+    /// The connection has emptied its outbox.
+    pub(super) fn resume(&mut self, c: usize) {
+        if self.stands[c] == Stand::Parked {
+            self.join(c);
+        }
+        self.dispatch(self.consumers[c].queue);
+    }
+
+    pub(super) fn resume_channel(&mut self, c: usize) {
+        let Consumer { queue, channel, .. } = self.consumers[c];
+        if self.stands[c] == Stand::AtLimit {
+            let of_channel = |c: &mut usize| self.consumers[*c].channel == channel;
+            let joining: Vec<_> = self.queues[queue].at_limit.extract_if(.., of_channel).collect();
+            joining.into_iter().for_each(|c| self.join(c));
+        }
+        self.dispatch(queue);
+    }
+
+    /// A new connection stands where one has ended. What was on its way to that one comes back.
+    pub(super) fn replace_connection(&mut self, connection: usize) -> Vec<Item> {
+        self.queues.iter_mut().for_each(|queue| queue.held_back.retain(|held| *held != connection));
+        std::mem::take(&mut self.connections[connection]).outbox
+    }
+
+    pub(super) fn live_consumers(&self, q: usize) -> impl Iterator<Item = usize> {
+        (0..self.consumers.len()).filter(move |c| self.consumers[*c].queue == q && self.is_live(*c))
+    }
+
+    pub(super) fn is_live(&self, c: usize) -> bool {
+        self.stands[c] != Stand::Gone
+    }
+
+    /// Unacked items of a channel's consumers.
+    pub(super) fn unacked_of_channel(&self, channel: usize) -> u32 {
+        let held = self.held.iter().filter(|held| !held.settling).map(|held| &held.item);
+        let unacked = held.chain(self.on_the_way());
+        unacked.filter(|item| item.channel == channel && item.consumer.is_some()).count() as u32
+    }
+
+    /// Unacked items of a queue.
+    pub(super) fn unacked_of_queue(&self, q: usize) -> impl Iterator<Item = &Item> {
+        self.held.iter().map(|held| &held.item).chain(self.on_the_way()).filter(move |item| item.queue == q)
+    }
+
+    /// Whether this consumer could take a message now, whatever line it stands in.
+    pub(super) fn has_room(&self, c: usize) -> bool {
+        !self.is_full(c) && !self.is_at_prefetch(c) && !self.is_at_limit(c)
+    }
+
+    fn dispatch(&mut self, q: usize) {
+        while !self.queues[q].ready.is_empty()
+            && let Some(c) = self.next(q)
+        {
+            self.turn(q, c);
+        }
+        let max = self.queues[q].max_length.unwrap_or(usize::MAX);
+        while self.queues[q].ready.len() > max {
+            self.queues[q].ready.pop_first();
+        }
+        self.release(q);
+    }
+
+    /// the first in line among those of the highest priority.
+    fn next(&self, q: usize) -> Option<usize> {
+        let priority = |c: &usize| self.consumers[*c].priority;
+        let line = &self.queues[q].line;
+        let highest = line.iter().map(priority).max()?;
+        line.iter().copied().find(|c| priority(c) == highest)
+    }
+
+    fn turn(&mut self, q: usize, c: usize) {
+        self.queues[q].line.retain(|other| *other != c);
+        let Consumer { channel, .. } = self.consumers[c];
+        let connection = self.channels[channel].0;
+        if self.is_full(c) {
+            return self.park(c);
+        }
+        if self.is_at_prefetch(c) {
+            self.stands[c] = Stand::AtPrefetch;
+            return;
+        }
+        if self.is_at_limit(c) {
+            self.stands[c] = Stand::AtLimit;
+            return self.queues[q].at_limit.push(c);
+        }
+        let Some((position, (redelivered, note))) = self.queues[q].ready.pop_first() else { return };
+        let item = Item { queue: q, consumer: Some(c), channel, position, redelivered, note };
+        self.connections[connection].outbox.push(item);
+        self.queues[q].delivering = true;
+        if self.is_full(c) { self.park(c) } else { self.queues[q].line.push(c) }
+    }
+
+    fn park(&mut self, c: usize) {
+        self.stands[c] = Stand::Parked;
+        self.connections[self.channels[self.consumers[c].channel].0].parked.push(c);
+    }
+
+    fn join(&mut self, c: usize) {
+        self.stands[c] = Stand::InLine;
+        self.queues[self.consumers[c].queue].line.push(c);
+    }
+
+    fn settle(&mut self, item: &Item, settlement: Settlement) {
+        self.held.retain(|held| held.item != *item);
+        if self.queues[item.queue].deleted {
+            return;
+        }
+        if let Some(c) = item.consumer
+            && self.stands[c] == Stand::AtPrefetch
+            && !self.is_at_prefetch(c)
+        {
+            self.join(c);
+        }
+        if settlement == Settlement::Requeue {
+            self.put_back(item);
+        }
+    }
+
+    /// back to its position, and marked.
+    fn put_back(&mut self, item: &Item) {
+        if !self.queues[item.queue].deleted {
+            self.queues[item.queue].ready.insert(item.position, (true, item.note));
+        }
+    }
+
+    fn push(&mut self, q: usize, note: Note) {
+        let queue = &mut self.queues[q];
+        if !queue.deleted {
+            queue.last_position += 1;
+            queue.ready.insert(queue.last_position, (false, note));
+        }
+    }
+
+    fn release(&mut self, q: usize) {
+        if self.backlog(q) <= BACKLOG_BYTES_PACED / 2 {
+            for publisher in std::mem::take(&mut self.queues[q].held_back) {
+                self.connections[publisher].released = true;
+            }
+        }
+    }
+
+    fn backlog(&self, q: usize) -> usize {
+        self.queues[q].ready.values().map(|(_, note)| note.wire).sum()
+    }
+
+    fn is_full(&self, c: usize) -> bool {
+        let outbox = &self.connections[self.channels[self.consumers[c].channel].0].outbox;
+        outbox.iter().map(|item| item.note.wire + DELIVERY_OVERHEAD).sum::<usize>() >= OUTBOX_BYTES_MAX
+    }
+
+    fn is_at_prefetch(&self, c: usize) -> bool {
+        let Consumer { no_ack, prefetch, .. } = self.consumers[c];
+        let of_consumer = |item: &&Item| item.consumer == Some(c);
+        let held = self.held.iter().map(|held| &held.item).filter(of_consumer).count();
+        !no_ack && prefetch > 0 && held + self.on_the_way().filter(of_consumer).count() >= prefetch as usize
+    }
+
+    fn is_at_limit(&self, c: usize) -> bool {
+        let Consumer { channel, no_ack, .. } = self.consumers[c];
+        !no_ack && self.channels[channel].1.is_some_and(|max| max > 0 && self.unacked_of_channel(channel) >= max)
+    }
+
+    /// Items in outboxes that will need an ack.
+    fn on_the_way(&self) -> impl Iterator<Item = &Item> {
+        let items = self.connections.iter().flat_map(|connection| &connection.outbox);
+        items.filter(|item| item.consumer.is_none_or(|c| !self.consumers[c].no_ack))
+    }
+}
