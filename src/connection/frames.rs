@@ -110,7 +110,13 @@ impl<S> Connection<S> {
                 Err(error) => return Err(self.refuse(ConnectionError::frame(error, rest).into(), (0, 0), scratch)),
             };
             at += len;
-            at += self.frame(&frame, &input[at..], scratch)?;
+            match self.frame(&frame, &input[at..], scratch) {
+                Ok(behind) => at += behind,
+                Err(end) => {
+                    self.partial = input[at..].to_vec();
+                    return Err(end);
+                }
+            }
             if scratch.batch.is_full() {
                 self.flush(scratch);
             }
