@@ -25,11 +25,13 @@ impl Effects {
 
     /// Wakes connections and goes on with unfinished queues. Not to be called under a lock.
     pub fn apply(&mut self) {
-        while let Some(queue) = self.unfinished.pop() {
+        loop {
+            // Wakes first: whoever has something to do can begin while the unfinished queues go on.
+            for outbox in self.wakes.drain(..) {
+                outbox.wake();
+            }
+            let Some(queue) = self.unfinished.pop() else { return };
             queue.dispatch(self);
-        }
-        for outbox in self.wakes.drain(..) {
-            outbox.wake();
         }
     }
 }

@@ -35,7 +35,7 @@ impl Memory {
         if change == 0 {
             return;
         }
-        let used = self.used.fetch_add(change, Ordering::Relaxed) + change;
+        let used = self.used.fetch_add(change, Ordering::SeqCst) + change;
         if used > self.limit {
             self.alarm.store(true, Ordering::SeqCst);
         } else if change < 0 && used < self.clear_at() && self.alarm.load(Ordering::SeqCst) {
@@ -51,26 +51,31 @@ impl Memory {
     /// Whether publishers must stop.
     #[inline]
     pub fn alarm(&self) -> bool {
-        self.alarm.load(Ordering::Relaxed)
+        self.alarm.load(Ordering::SeqCst)
     }
 
     /// Registers a connection that stops reading because of the alarm; its outbox is released when the alarm clears. False if it has
     /// cleared meanwhile.
     pub fn block(&self, outbox: &Arc<Outbox>, fx: &mut Effects) -> bool {
+        let mut blocked = self.blocked.lock();
+        if !self.alarm() {
+            return false;
+        }
+        if !blocked.iter().any(|known| Arc::ptr_eq(known, outbox)) {
+            blocked.push(outbox.clone());
+        }
+        drop(blocked);
+        // Looked at last: whoever gives memory back from now on sees the alarm, and clears it.
         if self.used.load(Ordering::SeqCst) < self.clear_at() {
             self.clear(fx); // the alarm was raised just after the memory had been given back
             return false;
         }
-        let mut blocked = self.blocked.lock();
-        let alarm = self.alarm.load(Ordering::SeqCst);
-        if alarm {
-            blocked.push(outbox.clone());
-        }
-        alarm
+        true
     }
 
+    /// At a limit of a few bytes too, an empty broker is below this.
     fn clear_at(&self) -> i64 {
-        self.limit / 100 * CLEAR_AT_PERCENT
+        (self.limit / 100 * CLEAR_AT_PERCENT).max(1)
     }
 
     fn clear(&self, fx: &mut Effects) {

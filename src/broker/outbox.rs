@@ -211,8 +211,9 @@ impl State {
 
     fn take_items(&mut self, taken: &mut Taken) {
         if !self.items.is_empty() {
-            std::mem::swap(&mut self.items, &mut taken.items);
-            std::mem::swap(&mut self.parked, &mut taken.parked);
+            // Taken with their allocations: an idle connection owns none, however busy it was.
+            taken.items = std::mem::take(&mut self.items);
+            taken.parked = std::mem::take(&mut self.parked);
             self.bytes = 0;
         }
     }

@@ -18,7 +18,7 @@ use super::effects::Effects;
 use super::error::BrokerError;
 use super::exchange::RoutingKeys;
 use super::memory::Memory;
-use super::queue::{ConsumeError, DeleteRefused, Queue, Remains};
+use super::queue::{ConsumeError, DeleteRefused, Queue};
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
 
 /// See the module.
@@ -157,8 +157,8 @@ impl VHost {
         arguments: Table<'_>,
         by: ConnectionId,
     ) -> Result<(), BrokerError> {
-        let found = self.queue(queue);
         self.change(|graph| {
+            let found = self.queue(queue); // within the change: a queue's key may be another's afterwards
             let queue_key = found.as_ref().map(|found| found.key);
             graph.topology.check_bind_queue(queue, queue_key, source, key, arguments)?;
             self.check_owner(found.as_deref(), by)?;
@@ -176,8 +176,8 @@ impl VHost {
         arguments: Table<'_>,
         by: ConnectionId,
     ) -> Result<(), BrokerError> {
-        let found = self.queue(queue);
         self.change(|graph| {
+            let found = self.queue(queue);
             let bound = found.as_ref().is_some_and(|found| graph.topology.is_bound(found.key, source, key, arguments));
             if bound {
                 self.check_owner(found.as_deref(), by)?;
@@ -317,17 +317,13 @@ impl VHost {
         fx: &mut Effects,
     ) -> Result<usize, DeleteRefused> {
         let mut graph = self.graph.write();
-        let Remains { ready, unacked, consumers } = queue.delete(if_unused, if_empty, fx)?;
+        let remains = queue.delete(if_unused, if_empty, fx)?;
         self.queues.remove(&*queue.name);
         graph.remove_queue(queue.key);
         self.generation.store(graph.topology.generation(), Ordering::Release);
         drop(graph);
-        for consumer in consumers {
-            if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
-                fx.wake(consumer.outbox);
-            }
-        }
-        Ok(if queue.settings.queue_type == QueueType::Quorum { ready + unacked } else { ready })
+        let unacked = if queue.settings.queue_type == QueueType::Quorum { remains.unacked } else { 0 };
+        Ok(remains.ready() + unacked)
     }
 
     fn change<E: Into<BrokerError>>(

@@ -23,6 +23,8 @@ pub struct Batch {
     epoch: u32,
     /// Channels with publishes to confirm.
     confirming: Vec<u16>,
+    /// Channels whose limit of unacked messages has room again.
+    resuming: Vec<u16>,
 }
 
 #[derive(Default)]
@@ -55,6 +57,13 @@ impl Batch {
         }
     }
 
+    /// The channel's limit has room again: its consumers go on when the batch is flushed.
+    pub fn resume(&mut self, channel: u16) {
+        if self.resuming.last() != Some(&channel) {
+            self.resuming.push(channel);
+        }
+    }
+
     /// Whether it must be flushed before more is added.
     #[inline]
     pub fn is_full(&self) -> bool {
@@ -64,7 +73,7 @@ impl Batch {
     /// Whether nothing is in it.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.used == 0 && self.confirming.is_empty()
+        self.used == 0 && self.confirming.is_empty() && self.resuming.is_empty()
     }
 
     /// Hands everything to the queues. Gives the hold of one of them that wants this publisher to wait.
@@ -83,6 +92,11 @@ impl Batch {
     /// The channels to be told of their confirms, after [`Batch::apply`].
     pub fn take_confirming(&mut self) -> Vec<u16> {
         std::mem::take(&mut self.confirming)
+    }
+
+    /// The channels whose consumers are to go on, after [`Batch::apply`].
+    pub fn take_resuming(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.resuming)
     }
 
     /// Gives the list of [`Batch::take_confirming`] back, for its allocation.

@@ -25,10 +25,10 @@ impl Channel {
             "" => s.broker.generate_name("amq.ctag-").into(),
             tag => tag.into(),
         };
-        if consume.queue == REPLY_TO {
+        let name = self.queue_name(consume.queue)?;
+        if name == REPLY_TO {
             return self.consume_replies(consume, tag, s);
         }
-        let name = self.queue_name(consume.queue)?;
         if is_reply_address(name.as_bytes()) {
             return Err(BrokerError::ConsumeReplyTo { queue: name, vhost: s.vhost.name.to_string() }.into());
         }
@@ -42,6 +42,7 @@ impl Channel {
             no_ack: consume.no_ack,
             ended: false,
             is_get: false,
+            limited: channel_limit.is_some() && !consume.no_ack,
             unacked: 0,
         })?;
         let added = queue.add_consumer(Subscriber {
@@ -165,6 +166,7 @@ impl Channel {
             no_ack: true,
             ended: false,
             is_get: false,
+            limited: false,
             unacked: 0,
         })?;
         let address = s.broker.replies().add(&s.peer.outbox, self.number, subscription);

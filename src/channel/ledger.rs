@@ -20,7 +20,7 @@ pub(super) struct Ledger {
 }
 
 /// The deque gives memory back when it is empty and has more than this many slots.
-const KEEP_SLOTS: usize = 1024;
+const KEEP_SLOTS: usize = 64;
 
 impl Ledger {
     /// Adds the newest.

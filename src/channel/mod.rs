@@ -131,6 +131,8 @@ pub struct Channel {
     /// What basic.qos with `global` set last said (S-02).
     channel_prefetch: Option<u16>,
     limit: Option<Arc<ChannelLimit>>,
+    /// How often its consumers went on behind the limit.
+    resumed: usize,
     /// The queue that an empty name means (M-25).
     last_queue: Option<Box<str>>,
     reply: Option<consume::ReplyConsumer>,
@@ -153,6 +155,7 @@ impl Channel {
             prefetch: 0,
             channel_prefetch: None,
             limit: None,
+            resumed: 0,
             last_queue: None,
             reply: None,
             cancelling: Vec::new(),

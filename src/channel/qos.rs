@@ -7,7 +7,7 @@ use leveret_protocol::method::basic;
 
 use super::{Channel, ChannelError, Session};
 use crate::broker::arguments::QueueType;
-use crate::broker::{BrokerError, ChannelLimit, Queue};
+use crate::broker::{BrokerError, ChannelLimit, Effects, Queue};
 use crate::error::Error;
 
 impl Channel {
@@ -46,29 +46,44 @@ impl Channel {
             None => self.begin_limit(),
         };
         limit.set_max(max);
-        self.resume_consumers(s);
+        self.resume_consumers(s.fx);
     }
 
     fn begin_limit(&mut self) -> Arc<ChannelLimit> {
         let limit = Arc::new(ChannelLimit::default());
-        for (_, subscription) in self.subscriptions.iter().filter(|(_, sub)| !sub.no_ack && !sub.is_get) {
-            limit.add_unacked(subscription.unacked);
-            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
-                && queue.settings.queue_type != QueueType::Quorum
-            {
-                queue.set_channel_limit(consumer, limit.clone());
+        for subscription in self.subscriptions.iter_mut().filter(|sub| !sub.no_ack && !sub.is_get) {
+            let Some(queue) = subscription.queue.as_ref().filter(|queue| is_limited(queue)) else { continue };
+            subscription.limited = true;
+            match subscription.consumer {
+                Some(consumer) => queue.set_channel_limit(consumer, limit.clone()),
+                None => limit.add_unacked(subscription.unacked),
             }
         }
         self.limit = Some(limit.clone());
         limit
     }
 
-    /// Consumers that waited for the channel's limit may go on.
-    pub(super) fn resume_consumers(&mut self, s: &mut Session<'_>) {
-        for (_, subscription) in self.subscriptions.iter() {
-            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
-                queue.resume_channel(consumer, s.fx);
-            }
+    /// Consumers that waited for the channel's limit may go on, each time another one first, so that none waits for ever.
+    pub fn resume_consumers(&mut self, fx: &mut Effects) {
+        let mut waiting: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter(|(_, subscription)| subscription.limited)
+            .filter_map(|(_, subscription)| subscription.queue.clone().zip(subscription.consumer))
+            .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        self.resumed = self.resumed.wrapping_add(1);
+        let first = self.resumed % waiting.len();
+        waiting.rotate_left(first);
+        for (queue, consumer) in waiting {
+            queue.resume_channel(consumer, fx);
         }
     }
+}
+
+/// Whether a channel's limit counts what this queue delivers.
+pub(super) fn is_limited(queue: &Queue) -> bool {
+    queue.settings.queue_type != QueueType::Quorum
 }

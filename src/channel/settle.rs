@@ -47,18 +47,18 @@ impl Channel {
     pub(super) fn settle(&mut self, unacked: Unacked, settlement: Settlement, s: &mut Session<'_>) {
         let Some(subscription) = self.subscriptions.find(unacked.subscription) else { return };
         subscription.unacked -= 1;
-        let (is_get, done) = (subscription.is_get, subscription.ended && subscription.unacked == 0);
+        let (limited, done) = (subscription.limited, subscription.ended && subscription.unacked == 0);
         if let Some(queue) = &subscription.queue {
             s.batch.settle(queue, Settled { consumer: subscription.consumer, settlement, entry: unacked.entry });
         }
         if done {
             self.subscriptions.free_if_done(unacked.subscription);
         }
-        if !is_get
+        if limited
             && let Some(limit) = &self.limit
             && limit.release(1)
         {
-            self.resume_consumers(s);
+            s.batch.resume(self.number);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::broker::topology::QueueKey;
 use crate::broker::{ConsumerKey, Queue};
 
 /// Names a subscription of one channel: its slot in the low half, the slot's generation in the high one, so that a late notice about
@@ -24,8 +25,10 @@ pub(super) struct Subscription {
     pub(super) no_ack: bool,
     /// The client has been told that it is ended, or has ended it; it stays for its unacked deliveries.
     pub(super) ended: bool,
-    /// The source of basic.get: no prefetch limit counts what it holds (S-03).
+    /// The source of basic.get.
     pub(super) is_get: bool,
+    /// The channel's limit counts what it holds: not of basic.get (S-03), not of a quorum queue.
+    pub(super) limited: bool,
     pub(super) unacked: u32,
 }
 
@@ -35,7 +38,8 @@ pub(super) struct Subscriptions {
     slots: Vec<(u16, Option<Subscription>)>,
     free: Vec<u16>,
     tags: HashMap<Box<str>, SubscriptionKey, RandomState>,
-    last_get: Option<SubscriptionKey>,
+    /// The sources of basic.get, by their queues' keys.
+    gets: HashMap<QueueKey, SubscriptionKey, RandomState>,
 }
 
 impl Subscriptions {
@@ -72,23 +76,26 @@ impl Subscriptions {
 
     /// The source for basic.get from this queue; none if the channel has too many.
     pub(super) fn of_get(&mut self, queue: &Arc<Queue>) -> Option<SubscriptionKey> {
-        if let Some(last) = self.last_get
-            && let Some(Subscription { queue: Some(known), is_get: true, .. }) = self.find(last)
-            && Arc::ptr_eq(known, queue)
+        if let Some(known) = self.gets.get(&queue.key).copied()
+            && let Some(Subscription { queue: Some(found), is_get: true, .. }) = self.find(known)
+            && Arc::ptr_eq(found, queue)
         {
-            return Some(last);
+            return Some(known);
         }
+        let queue_key = queue.key;
         let queue = Some(queue.clone());
-        self.last_get = self.add(Subscription {
+        let added = self.add(Subscription {
             tag: "".into(),
             queue,
             consumer: None,
             no_ack: false,
             ended: true,
             is_get: true,
+            limited: false,
             unacked: 0,
         });
-        self.last_get
+        self.gets.insert(queue_key, added?);
+        added
     }
 
     /// Marks it as ended and removes it if it holds nothing unacked.
@@ -106,9 +113,17 @@ impl Subscriptions {
     /// Removes it if it is ended and holds nothing unacked.
     pub(super) fn free_if_done(&mut self, wanted: SubscriptionKey) {
         if self.find(wanted).is_some_and(|s| s.ended && s.unacked == 0) {
-            self.slots[usize::from(wanted as u16)].1 = None;
+            let done = self.slots[usize::from(wanted as u16)].1.take();
+            if let Some(Subscription { queue: Some(queue), is_get: true, .. }) = done {
+                self.gets.remove(&queue.key);
+            }
             self.free.push(wanted as u16);
         }
+    }
+
+    /// All of them, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        self.slots.iter_mut().filter_map(|(_, subscription)| subscription.as_mut())
     }
 
     /// All of them, ended ones too.

@@ -63,8 +63,8 @@ pub(super) fn close_frame(error: &Error, method: (u16, u16)) -> (End, Output) {
     (End::Refused(refused), output)
 }
 
-/// Writes what is left and keeps the socket until the peer has seen it.
-pub(super) async fn linger<S>(io: S, output: Output, end: &End, heartbeat_secs: u16)
+/// Writes what is left and keeps the socket until the peer has seen it. `input` has come already.
+pub(super) async fn linger<S>(io: S, output: Output, input: Vec<u8>, end: &End, heartbeat_secs: u16)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -89,7 +89,7 @@ where
             let _ = time::timeout(UNREADABLE_LINGER, both).await;
         }
         End::Refused(_) => {
-            let _ = time::timeout(patience, part(&mut reader, &mut writer, output)).await;
+            let _ = time::timeout(patience, part(&mut reader, &mut writer, output, input)).await;
         }
     }
     let _ = writer.shutdown().await;
@@ -113,15 +113,20 @@ async fn write_out<S: AsyncWrite>(writer: &mut WriteHalf<S>, mut output: Output)
 }
 
 /// Sends the close and reads until close-ok. A close of the peer's that crosses it is answered; everything else is ignored.
-async fn part<S: AsyncRead + AsyncWrite>(reader: &mut ReadHalf<S>, writer: &mut WriteHalf<S>, output: Output) {
-    let (_, mut answer) = tokio::join!(write_out(writer, output), read_to_close(reader));
+async fn part<S: AsyncRead + AsyncWrite>(
+    reader: &mut ReadHalf<S>,
+    writer: &mut WriteHalf<S>,
+    output: Output,
+    mut input: Vec<u8>,
+) {
+    let (_, mut answer) = tokio::join!(write_out(writer, output), read_to_close(reader, &mut input));
     while answer == Answer::Close {
         let mut close_ok = Vec::new();
         frame::write_method(&mut close_ok, 0, &Method::ConnectionCloseOk(connection::CloseOk {}));
         if writer.write_all(&close_ok).await.is_err() {
             return;
         }
-        answer = read_to_close(reader).await;
+        answer = read_to_close(reader, &mut input).await;
     }
 }
 
@@ -133,24 +138,30 @@ enum Answer {
     Close,
 }
 
-/// Reads until close-ok or close.
-async fn read_to_close<S: AsyncRead>(reader: &mut ReadHalf<S>) -> Answer {
-    let mut input = Vec::new();
+/// Reads until close-ok or close; `input` has been read, or is left for the next time.
+async fn read_to_close<S: AsyncRead>(reader: &mut ReadHalf<S>, input: &mut Vec<u8>) -> Answer {
     loop {
         let mut taken = 0;
-        while let Ok(Some((frame, len))) = frame::decode(&input[taken..], 0) {
-            match Method::decode(frame.payload) {
-                Ok(Method::ConnectionCloseOk(_)) if frame.channel == 0 => return Answer::Done,
-                Ok(Method::ConnectionClose(_)) if frame.channel == 0 => return Answer::Close,
-                _ => taken += len,
-            }
+        let mut answer = None;
+        while answer.is_none()
+            && let Ok(Some((frame, len))) = frame::decode(&input[taken..], 0)
+        {
+            taken += len;
+            answer = match Method::decode(frame.payload) {
+                Ok(Method::ConnectionCloseOk(_)) if frame.channel == 0 => Some(Answer::Done),
+                Ok(Method::ConnectionClose(_)) if frame.channel == 0 => Some(Answer::Close),
+                _ => None,
+            };
         }
         input.drain(..taken);
+        if let Some(answer) = answer {
+            return answer;
+        }
         if input.len() > IGNORED_FRAME_MAX {
             return Answer::Done;
         }
         input.reserve(READ_AWAY_CHUNK);
-        match reader.read_buf(&mut input).await {
+        match reader.read_buf(input).await {
             Ok(n) if n > 0 => {}
             _ => return Answer::Done,
         }

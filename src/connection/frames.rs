@@ -111,7 +111,13 @@ impl<S> Connection<S> {
                 Err(error) => return Err(self.refuse(ConnectionError::frame(error, rest).into(), (0, 0), scratch)),
             };
             at += len;
-            at += self.frame(&frame, &input[at..], scratch)?;
+            match self.frame(&frame, &input[at..], scratch) {
+                Ok(behind) => at += behind,
+                Err(end) => {
+                    self.partial = input[at..].to_vec();
+                    return Err(end);
+                }
+            }
             if scratch.batch.is_full() {
                 self.flush(scratch);
             }
@@ -135,6 +141,11 @@ impl<S> Connection<S> {
             }
         }
         scratch.batch.reuse_confirming(confirming);
+        for number in scratch.batch.take_resuming() {
+            if let Some(channel) = self.channels.open(number) {
+                channel.resume_consumers(&mut scratch.fx);
+            }
+        }
     }
 
     /// Handles a frame, and perhaps the content right behind it. Tells how many bytes of `behind` that took.

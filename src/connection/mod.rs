@@ -12,6 +12,8 @@ mod heartbeat;
 mod scratch;
 mod shared;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,14 +51,14 @@ where
     let heartbeat_secs = negotiated.heartbeat_secs;
     let mut connection = Connection::new(io, shared, negotiated);
     let end = connection.run().await;
-    let (io, output) = connection.shut_down(&end);
+    let (io, output, input) = connection.shut_down(&end);
     match &end {
         End::Closed => info!(%from, %name, "closing connection"),
         End::Lost => warn!(%from, %name, "client unexpectedly closed TCP connection"),
         End::Silent => warn!(%from, %name, "missed heartbeats from client"),
         End::Refused(refused) => warn!(%from, %name, error = %refused.text, "closing connection"),
     }
-    Box::pin(end::linger(io, output, &end, heartbeat_secs)).await;
+    Box::pin(end::linger(io, output, input, &end, heartbeat_secs)).await;
 }
 
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, refusal: Refusal, from: &str) {
@@ -74,7 +76,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, refusal: Refusal, 
         Refusal::Close(error, method, patience_secs) => {
             warn!(%from, %error, "refused");
             let (end, output) = close_frame(&error.into(), method);
-            end::linger(io, output, &end, patience_secs).await;
+            end::linger(io, output, Vec::new(), &end, patience_secs).await;
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Connection<S> {
     /// Exclusive queues of this connection.
     pub(super) owned: Vec<Arc<Queue>>,
     /// Bytes received and not handled: the beginning of a frame, or what must wait for room in the output.
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     /// `partial` may hold whole frames.
     stalled: bool,
     /// The memory alarm stops this connection (C-27).
@@ -104,8 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         .await
     }
 
-    /// Gives everything back to the broker: consumers, unacked messages, exclusive queues. What is left is for the socket.
-    pub(super) fn shut_down(mut self, end: &End) -> (S, Output) {
+    /// Gives everything back to the broker: consumers, unacked messages, exclusive queues. What is left is for the socket: what is to
+    /// be written, and what has come and was not handled.
+    pub(super) fn shut_down(mut self, end: &End) -> (S, Output, Vec<u8>) {
         Scratch::lend(|scratch| {
             self.flush(scratch);
             self.close_channels(matches!(end, End::Closed), scratch);
@@ -116,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             scratch.fx.apply();
         });
-        (self.io, self.output)
+        (self.io, self.output, self.partial)
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
@@ -132,15 +133,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn work(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
         let mut budget = READ_CHUNK;
         loop {
-            let had_room = self.output.len() < OUTPUT_LOW;
-            if let Err(end) = self.take_outbox(had_room, cx, scratch) {
-                return Poll::Ready(end);
-            }
+            let had_room = match self.take_outbox(cx, scratch) {
+                Ok(had_room) => had_room,
+                Err(end) => return Poll::Ready(end),
+            };
             if let Poll::Ready(Err(end)) = self.write(cx) {
                 return Poll::Ready(end);
             }
-            if !had_room && self.output.len() < OUTPUT_LOW {
-                continue; // the outbox still has what there was no room for, and will not wake us for it
+            if !had_room && self.has_room() {
+                continue; // nobody wakes us for what was left in the outbox
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();
@@ -274,18 +275,24 @@ fn failed() -> End {
 }
 
 impl<S> Connection<S> {
-    /// Takes what others have left for this connection and puts it into the output.
-    fn take_outbox(&mut self, room: bool, cx: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
-        self.peer.outbox.take(&mut scratch.taken, room, cx.waker());
+    /// Takes what others have left for this connection and puts it into the output. False if deliveries were left for lack of room.
+    fn take_outbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Result<bool, End> {
+        let has_room = self.has_room();
+        self.peer.outbox.take(&mut scratch.taken, has_room, cx.waker());
         if std::mem::take(&mut scratch.taken.released) {
-            self.released();
+            self.released(scratch);
         }
         self.encode_taken(scratch);
         if let Some(Forced(why)) = scratch.taken.forced.take() {
             let forced = Error::Connection(super::ConnectionError::Forced(why));
             return Err(End::Refused(Refused::new(&forced, (0, 0))));
         }
-        Ok(())
+        Ok(has_room)
+    }
+
+    /// Whether the output takes deliveries.
+    fn has_room(&self) -> bool {
+        self.output.len() < OUTPUT_LOW
     }
 
     /// Empties the outbox, whatever room there is, so that nothing of a closing channel or consumer is left in it.
@@ -336,14 +343,18 @@ impl<S> Connection<S> {
         self.stalled = true;
     }
 
-    /// The queue that held this connection back has room, or the memory alarm has cleared.
-    fn released(&mut self) {
+    /// The queue that held this connection back has room, or the memory alarm has cleared; it may be back already.
+    fn released(&mut self, scratch: &mut Scratch) {
         self.end_hold();
-        if self.blocked && !self.shared.broker.memory().alarm() {
+        if !self.blocked {
+            return;
+        }
+        if !self.shared.broker.memory().block(&self.peer.outbox, &mut scratch.fx) {
             self.unblock();
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.received(Instant::now());
             }
         }
+        scratch.fx.apply();
     }
 }

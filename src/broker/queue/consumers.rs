@@ -65,7 +65,6 @@ impl ChannelLimit {
     /// Gives `n` places back. True if the limit had been reached, so that consumers may wait for it.
     pub fn release(&self, n: u32) -> bool {
         let max = self.max.load(Ordering::Relaxed);
-        // Deliveries under way when the limit was first set may be settled without having been counted.
         let given_back =
             self.unacked.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |unacked| Some(unacked.saturating_sub(n)));
         max != 0 && given_back.is_ok_and(|before| before >= max)
@@ -101,7 +100,7 @@ struct Slot {
 pub(super) struct Consumers {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Rings by priority, highest first; a ring stays when it is empty.
+    /// Rings by priority, highest first; only that of priority 0 stays when it is empty.
     rings: Vec<(i64, VecDeque<u32>)>,
     /// Consumers at their channel's limit, in the order in which they came to it: they go back in that order.
     at_channel_limit: Vec<u32>,
@@ -256,9 +255,10 @@ impl Consumers {
         }
     }
 
-    /// From now on this consumer is held by the channel's limit as well; `unacked` of its deliveries count already.
+    /// From now on this consumer is held by the channel's limit as well; what it has unacked counts.
     pub(super) fn set_channel_limit(&mut self, key: ConsumerKey, limit: Arc<ChannelLimit>) {
         if let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_mut()) {
+            limit.add_unacked(consumer.unacked);
             consumer.subscriber.channel_limit = Some(limit);
         }
     }

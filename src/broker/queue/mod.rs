@@ -34,6 +34,12 @@ const DISPATCH_MAX: usize = 512;
 /// processor's cache. Publishers go on at half of it.
 const BACKLOG_BYTES_PACED: usize = 2 * 1024 * 1024;
 
+/// A backlog of more bytes than this was there before its consumers came, or grows too fast to be helped: the queue is a buffer then.
+const BACKLOG_BYTES_BUFFERED: usize = 16 * 1024 * 1024;
+
+/// A publisher is held back this many times in a row at most, so that it never looks dead to its client.
+const HOLDS_MAX: u8 = 10;
+
 /// Consumers that take fewer bytes than this while a publisher is held back once do not keep up: then the queue is a buffer, as it should
 /// be, and publishers are not held until it is nearly empty again.
 const KEEP_UP_BYTES: u64 = 256 * 1024;
@@ -74,6 +80,8 @@ pub struct Hold {
     queue: Arc<Queue>,
     /// What the queue had delivered when the hold began.
     delivered: u64,
+    /// How often it may go on.
+    left: u8,
 }
 
 impl Hold {
@@ -82,7 +90,8 @@ impl Hold {
         let mut state = self.queue.state.lock();
         let taken = state.delivered - std::mem::replace(&mut self.delivered, state.delivered);
         state.paced &= taken >= KEEP_UP_BYTES;
-        state.must_hold()
+        self.left = self.left.saturating_sub(1);
+        self.left > 0 && state.must_hold()
     }
 }
 
@@ -127,14 +136,18 @@ pub enum DeleteRefused {
     Deleted,
 }
 
-/// What was left in a deleted queue.
+/// What was left in a deleted queue. Dropping it frees the messages, which takes its time when there are many: not under a lock.
 pub struct Remains {
-    /// Messages that were ready.
-    pub ready: usize,
+    ready: Ready,
     /// Messages that were unacked.
     pub unacked: usize,
-    /// Consumers to be told.
-    pub consumers: Vec<Subscriber>,
+}
+
+impl Remains {
+    /// Messages that were ready.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
 }
 
 /// Ready messages and consumers of a queue.
@@ -191,7 +204,7 @@ impl Queue {
         let change = state.charged as i64 - charged as i64;
         drop(state);
         self.memory.add(change, fx);
-        delivered.map(|delivered| Hold { queue: self.clone(), delivered })
+        delivered.map(|delivered| Hold { queue: self.clone(), delivered, left: HOLDS_MAX })
     }
 
     /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
@@ -276,13 +289,16 @@ impl Queue {
     /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
     pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
         self.change(fx, |state| {
+            if !no_ack {
+                state.unacked -= 1;
+            }
             if state.deleted {
+                let cost = if no_ack { 0 } else { entry.message.cost() };
+                state.charged = state.charged.saturating_sub(cost);
                 return;
             }
             if no_ack {
                 state.charged += entry.message.cost();
-            } else {
-                state.unacked -= 1;
             }
             state.ready.put_back(Entry { redelivered: true, ..entry });
         });
@@ -314,13 +330,18 @@ impl Queue {
         }
         state.deleted = true;
         let ready = state.ready.clear();
-        let consumers = state.consumers.drain().collect();
+        state.charged = state.charged.saturating_sub(ready.cost());
+        for consumer in state.consumers.drain() {
+            // Under the lock, so that it comes before anything that a later consumer of the same channel gets.
+            if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
+                fx.wake(consumer.outbox);
+            }
+        }
         state.release_publishers(fx);
-        let charged = std::mem::take(&mut state.charged);
-        let unacked = std::mem::take(&mut state.unacked);
+        let unacked = state.unacked;
         drop(state);
-        self.memory.add(-(charged as i64), fx);
-        Ok(Remains { ready: ready.len(), unacked, consumers })
+        self.memory.add(-(ready.cost() as i64), fx);
+        Ok(Remains { ready, unacked })
     }
 
     /// Whether it is gone; names and keys may belong to another queue then.
@@ -360,10 +381,6 @@ impl State {
     }
 
     fn settle(&mut self, settled: &mut Vec<Settled>) {
-        if self.deleted {
-            settled.clear();
-            return;
-        }
         for Settled { consumer, settlement, entry } in settled.drain(..) {
             self.unacked -= 1;
             if let Some(consumer) = consumer {
@@ -373,6 +390,7 @@ impl State {
                 Settlement::Ack | Settlement::Discard => {
                     self.charged = self.charged.saturating_sub(entry.message.cost())
                 }
+                Settlement::Requeue if self.deleted => self.charged = self.charged.saturating_sub(entry.message.cost()),
                 Settlement::Requeue => self.ready.put_back(Entry { redelivered: true, ..entry }),
             }
         }
@@ -380,17 +398,19 @@ impl State {
 
     fn dispatch(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
         let mut budget = DISPATCH_MAX;
+        let mut finished = true;
         while !self.ready.is_empty() {
             let Some(consumer) = self.consumers.next() else { break };
             if budget == 0 {
                 fx.go_on(queue.clone());
+                finished = false;
                 break;
             }
             let turn = if self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
         }
         if let Some(limits) = queue.limits
-            && budget > 0
+            && finished
         {
             self.drop_head(limits);
         }
@@ -433,6 +453,7 @@ impl State {
 
     /// Whether a publisher should wait. It is released when the backlog has shrunk.
     fn hold_back(&mut self, publisher: &Arc<Outbox>) -> bool {
+        self.paced &= self.ready.bytes() <= BACKLOG_BYTES_BUFFERED;
         let hold = self.must_hold();
         if hold && !self.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
             self.held_back.push(publisher.clone());

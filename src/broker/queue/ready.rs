@@ -34,7 +34,7 @@ pub(super) fn footprint(message: &Message) -> usize {
 }
 
 /// Bytes of an entry and of a message's head.
-const ENTRY_BYTES: usize = 80;
+pub(super) const ENTRY_BYTES: usize = 80;
 
 /// The deque gives its memory back when it is emptied with more than this many slots.
 const KEEP_SLOTS: usize = 1024;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::broker::outbox::{DELIVERY_OVERHEAD, OUTBOX_BYTES_MAX};
-use crate::broker::queue::{BACKLOG_BYTES_PACED, Settlement};
+use crate::broker::queue::{BACKLOG_BYTES_BUFFERED, BACKLOG_BYTES_PACED, Settlement, ready};
 
 /// A message: its number and its sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,8 @@ pub(super) struct Queue {
     line: Vec<usize>,
     /// Consumers at their channel's limit, in the order in which they came to it.
     at_limit: Vec<usize>,
-    delivering: bool,
+    /// Its backlog is so large that nobody is held back until it is gone.
+    buffers: bool,
     held_back: Vec<usize>,
     pub(super) deleted: bool,
 }
@@ -98,10 +99,8 @@ impl World {
         let backlog = self.backlog(q);
         let consumers = self.live_consumers(q).count();
         let queue = &mut self.queues[q];
-        let wait = !notes.is_empty()
-            && backlog > BACKLOG_BYTES_PACED
-            && consumers > 0
-            && std::mem::take(&mut queue.delivering);
+        queue.buffers |= !notes.is_empty() && backlog > BACKLOG_BYTES_BUFFERED;
+        let wait = !notes.is_empty() && backlog > BACKLOG_BYTES_PACED && consumers > 0 && !queue.buffers;
         if wait && !queue.held_back.contains(&publisher) {
             queue.held_back.push(publisher);
         }
@@ -199,6 +198,13 @@ impl World {
         unacked.filter(|item| item.channel == channel && item.consumer.is_some()).count() as u32
     }
 
+    /// Unacked items of a channel that no `live` consumer has.
+    pub(super) fn unacked_of_ended(&self, channel: usize, live: &[usize]) -> u32 {
+        let all = self.held.iter().map(|held| &held.item).chain(self.on_the_way());
+        let ended = |item: &&Item| item.consumer.is_some_and(|consumer| !live.contains(&consumer));
+        all.filter(|item| item.channel == channel).filter(ended).count() as u32
+    }
+
     /// Unacked items of a queue.
     pub(super) fn unacked_of_queue(&self, q: usize) -> impl Iterator<Item = &Item> {
         self.held.iter().map(|held| &held.item).chain(self.on_the_way()).filter(move |item| item.queue == q)
@@ -248,7 +254,6 @@ impl World {
         let Some((position, (redelivered, note))) = self.queues[q].ready.pop_first() else { return };
         let item = Item { queue: q, consumer: Some(c), channel, position, redelivered, note };
         self.connections[connection].outbox.push(item);
-        self.queues[q].delivering = true;
         if self.is_full(c) { self.park(c) } else { self.queues[q].line.push(c) }
     }
 
@@ -295,6 +300,7 @@ impl World {
 
     fn release(&mut self, q: usize) {
         if self.backlog(q) <= BACKLOG_BYTES_PACED / 2 {
+            self.queues[q].buffers = false;
             for publisher in std::mem::take(&mut self.queues[q].held_back) {
                 self.connections[publisher].released = true;
             }
@@ -302,7 +308,7 @@ impl World {
     }
 
     fn backlog(&self, q: usize) -> usize {
-        self.queues[q].ready.values().map(|(_, note)| note.wire).sum()
+        self.queues[q].ready.values().map(|(_, note)| note.wire + ready::ENTRY_BYTES).sum()
     }
 
     fn is_full(&self, c: usize) -> bool {
