@@ -25,6 +25,8 @@ pub struct Output {
     /// Large bodies, each to be sent before the byte of `buffer` at its offset.
     bodies: VecDeque<(usize, Bytes)>,
     bodies_len: usize,
+    /// Bytes of replies among what is not written, at most: they were appended since the output was last empty.
+    replies: usize,
 }
 
 impl Output {
@@ -43,6 +45,17 @@ impl Output {
     #[inline]
     pub fn len(&self) -> usize {
         self.buffer.len() - self.written + self.bodies_len
+    }
+
+    /// Bytes not yet written that answer the client, returned messages and gets among them, but not deliveries: an upper bound.
+    #[inline]
+    pub fn replies_len(&self) -> usize {
+        self.replies.min(self.len())
+    }
+
+    /// What was appended since `len` was the length is replies.
+    pub fn count_replies(&mut self, len: usize) {
+        self.replies = self.replies.min(len) + self.len().saturating_sub(len);
     }
 
     /// Whether everything is written.
@@ -148,6 +161,7 @@ impl Output {
         if self.written == self.buffer.len() {
             self.buffer.clear();
             self.written = 0;
+            self.replies = 0;
         } else if self.written >= KEEP_BYTES / 2 {
             self.buffer.drain(..self.written);
             self.bodies.iter_mut().for_each(|(offset, _)| *offset -= self.written);

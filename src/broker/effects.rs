@@ -10,6 +10,7 @@ use super::queue::Queue;
 pub struct Effects {
     wakes: Vec<Arc<Outbox>>,
     unfinished: Vec<Arc<Queue>>,
+    notes: Vec<String>,
 }
 
 impl Effects {
@@ -21,6 +22,16 @@ impl Effects {
     /// The queue has messages and takers left: its lock was held long enough for one time.
     pub(super) fn go_on(&mut self, queue: Arc<Queue>) {
         self.unfinished.push(queue);
+    }
+
+    /// Something that whoever runs the broker should read in its log.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// The notes since they were last taken.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Wakes connections and goes on with unfinished queues. Not to be called under a lock.

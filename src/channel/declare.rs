@@ -7,7 +7,7 @@ use leveret_protocol::method::{exchange, queue};
 
 use super::{Channel, Session};
 use crate::broker::topology::{Declare, ExchangeFlags};
-use crate::broker::{BrokerError, Queue, QueueDeclare, REPLY_TO, ReplyRoute, is_reply_address};
+use crate::broker::{BrokerError, Effects, Queue, QueueDeclare, REPLY_TO, ReplyRoute, is_reply_address};
 use crate::error::Error;
 
 impl Channel {
@@ -57,7 +57,7 @@ impl Channel {
             };
             let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id)?;
             if created {
-                warn_of_no_effect(&queue);
+                note_no_effect(&queue, s.fx);
             }
             if created && m.exclusive {
                 s.own(&queue);
@@ -139,10 +139,14 @@ fn refuse_reply_address(queue: &str) -> Result<(), Error> {
     if is_reply_address(queue.as_bytes()) { Err(BrokerError::BindReplyTo.into()) } else { Ok(()) }
 }
 
-fn warn_of_no_effect(queue: &Queue) {
+fn note_no_effect(queue: &Queue, fx: &mut Effects) {
     let arguments: Vec<_> = queue.settings.without_effect().collect();
     if !arguments.is_empty() {
-        tracing::warn!(queue = %queue.name, arguments = %arguments.join(" "), "declared with arguments that have no effect yet");
+        fx.note(format!(
+            "queue '{}' was declared with arguments that have no effect yet: {}",
+            queue.name,
+            arguments.join(" ")
+        ));
     }
 }
 

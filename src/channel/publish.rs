@@ -29,6 +29,9 @@ pub struct Publish<'a> {
 /// Flags that say that no property is there.
 const NO_PROPERTIES: [u8; 2] = [0, 0];
 
+/// Bits of the second octet of the flags that stand for no property; they are dropped (C-24).
+const UNKNOWN_FLAGS: u8 = 0b11;
+
 /// What the broker makes of a message's properties.
 #[derive(Default)]
 struct Understood<'a> {
@@ -157,7 +160,7 @@ impl Channel {
         {
             self.check_exchange(publish.method.exchange, s)?;
         }
-        let mut rewrite = false;
+        let mut rewrite = publish.properties.get(1).is_some_and(|flags| flags & UNKNOWN_FLAGS != 0);
         let address = match &self.reply {
             _ if !asks_reply => None,
             None => return Err(ChannelError::NoReplyConsumer.into()),
@@ -195,7 +198,7 @@ impl Channel {
 
     /// Delivers to a direct reply-to consumer. True if that counts as routed.
     fn reply_to(
-        &self,
+        &mut self,
         address: &[u8],
         publish: &Publish<'_>,
         understood: &Understood<'_>,
@@ -219,7 +222,13 @@ impl Channel {
                     copies: 1,
                 },
             );
-            s.broker.replies().deliver(address, message, s.fx);
+            if let Mode::Transaction(tx) = &mut self.mode {
+                let bytes = publish.body.as_slice().len() + publish.properties.len() + size_of::<Publication>();
+                *s.pending += bytes;
+                tx.publish(Publication::Reply { address: address.to_vec(), message }, bytes);
+            } else {
+                s.broker.replies().deliver(address, message, s.fx);
+            }
         }
         routed
     }

@@ -23,6 +23,7 @@ pub(super) struct Transaction {
 pub(super) enum Publication {
     Routed { queues: Arc<[Arc<Queue>]>, message: Message },
     Returned(Unroutable),
+    Reply { address: Vec<u8>, message: Message },
 }
 
 impl Transaction {
@@ -88,6 +89,9 @@ impl Channel {
                     }
                 }
                 Publication::Returned(unroutable) => unroutable.send_back(self.number, s),
+                Publication::Reply { address, message } => {
+                    s.broker.replies().deliver(&address, message, s.fx);
+                }
             }
         }
         for (_, unacked, settlement) in settlements {

@@ -97,9 +97,11 @@ impl ServeArgs {
     /// # Errors
     /// One line for a person to read: the port is in use, the data directory cannot be used.
     pub(super) fn run(self) -> Result<(), String> {
+        // On a thread of its own, and lossy: a stderr that nobody reads must not stop the broker.
+        let (log, _written_at_end) = tracing_appender::non_blocking(io::stderr());
         tracing_subscriber::fmt()
             .with_max_level(self.log_level)
-            .with_writer(io::stderr)
+            .with_writer(log)
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .init();
         if !self.ephemeral {

@@ -76,9 +76,7 @@ where
     match end {
         End::Lost | End::Silent => {}
         End::Closed => {
-            let _ =
-                time::timeout(patience, async { tokio::join!(write_out(&mut writer, output), read_away(&mut reader)) })
-                    .await;
+            let _ = time::timeout(patience, part(&mut reader, &mut writer, output, input)).await;
         }
         End::Refused(Refused { unreadable: true, .. }) => {
             let reading = async {

@@ -7,11 +7,13 @@ use thiserror::Error;
 
 use crate::broker::arguments::{Encoding, Term};
 
-/// Bytes of a frame that a text shows; of a longer one it shows the first 16 (C-23).
-const SHOWN_WHOLE_MAX: usize = 64;
-const SHOWN_FIRST: usize = 16;
+/// Bytes of a frame that a text shows: of a longer one the first (C-23).
+const OCTETS_SHOWN: usize = 16;
 
-/// Bytes of a method that a text shows before the text would be cut anyway.
+/// Bytes of class and method in front of a method's arguments.
+const METHOD_ID_LEN: usize = 4;
+
+/// Bytes of a method's arguments that a text shows before the text would be cut anyway.
 const CANNOT_DECODE_MAX: usize = 255;
 
 /// A violation of the connection's rules. Each displays as the explanation behind the reply code's name.
@@ -128,10 +130,11 @@ impl ConnectionError {
         Self::UnknownFrame { kind: frame.kind, octets: octets(frame.payload) }
     }
 
-    /// A method that cannot be read; its payload is shown.
+    /// A method that cannot be read; its arguments are shown as numbers.
     pub(super) fn cannot_decode(payload: &[u8]) -> Self {
-        let shown = &payload[..payload.len().min(CANNOT_DECODE_MAX)];
-        Self::CannotDecode(Term::Binary(shown.to_vec()).line(Encoding::Latin1))
+        let arguments = payload.get(METHOD_ID_LEN..).unwrap_or_default();
+        let shown: Vec<_> = arguments.iter().take(CANNOT_DECODE_MAX).map(u8::to_string).collect();
+        Self::CannotDecode(format!("<<{}>>", shown.join(",")))
     }
 
     /// The reply code.
@@ -181,8 +184,8 @@ impl ConnectionError {
 /// A payload as RabbitMQ's texts show it.
 fn octets(payload: &[u8]) -> String {
     let print = |bytes: &[u8]| Term::Binary(bytes.to_vec()).line(Encoding::Latin1);
-    if payload.len() > SHOWN_WHOLE_MAX {
-        format!("first {SHOWN_FIRST} octets = {}", print(&payload[..SHOWN_FIRST]))
+    if payload.len() > OCTETS_SHOWN {
+        format!("first {OCTETS_SHOWN} octets = {}", print(&payload[..OCTETS_SHOWN]))
     } else {
         format!("all octets = {}", print(payload))
     }

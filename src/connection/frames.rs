@@ -8,7 +8,7 @@ use leveret_protocol::{Content, Frame, Method, State, Step, whole_publish};
 use super::end::{End, Refused};
 use super::error::{ConnectionError, method_named};
 use super::scratch::Scratch;
-use super::task::{Connection, OUTPUT_HIGH};
+use super::task::{Connection, REPLIES_MAX};
 use crate::broker::Body;
 use crate::channel::{Channel, ChannelError, PENDING_BYTES_MAX, Publish, Session};
 use crate::error::Error;
@@ -20,6 +20,8 @@ pub(super) struct Channels {
     slots: Vec<(u16, Slot)>,
     /// Where the last one was found.
     last: usize,
+    /// Closed by the client in what was read at once: opening them again before the close is answered is an error (M-02).
+    just_closed: Vec<u16>,
 }
 
 enum Slot {
@@ -98,11 +100,17 @@ const PUBLISH: [u8; 4] = [0, 60, 0, 40];
 impl<S> Connection<S> {
     /// Handles the complete frames at the front of `input` and tells how many bytes they take.
     pub(super) fn handle(&mut self, input: &[u8], scratch: &mut Scratch) -> Result<usize, End> {
+        let written = self.output.len();
+        let handled = self.handle_frames(input, written, scratch);
+        self.output.count_replies(written);
+        self.channels.just_closed.clear();
+        handled
+    }
+
+    /// `written` is the length of the output before.
+    fn handle_frames(&mut self, input: &[u8], written: usize, scratch: &mut Scratch) -> Result<usize, End> {
         let mut at = 0;
-        while !self.blocked {
-            if self.output.len() >= OUTPUT_HIGH {
-                break;
-            }
+        while !self.blocked && self.output.replies_len() + self.output.len() - written < REPLIES_MAX {
             let rest = &input[at..];
             let decoded = frame::decode(rest, self.peer.frame_max);
             let (frame, len) = match decoded {
@@ -277,7 +285,9 @@ impl<S> Connection<S> {
 
     /// A channel that is not open takes channel.open only (C-26), while the number of channels allows it (C-20).
     fn frame_on_unopened(&mut self, frame: &Frame<'_>, scratch: &mut Scratch) -> Result<(), End> {
-        let refused = if self.channel_max != 0 && self.channels.slots.len() >= usize::from(self.channel_max) {
+        let refused = if self.channels.just_closed.contains(&frame.channel) {
+            ConnectionError::SecondChannelOpen
+        } else if self.channel_max != 0 && self.channels.slots.len() >= usize::from(self.channel_max) {
             ConnectionError::TooManyChannels(self.channel_max)
         } else {
             match Channel::new(frame.channel).assembler.frame(frame, 0) {
@@ -330,6 +340,7 @@ impl<S> Connection<S> {
             Method::ChannelClose(_) => {
                 self.close_channel(number, scratch);
                 self.channels.remove(number);
+                self.channels.just_closed.push(number);
                 self.output.method(number, &Method::ChannelCloseOk(channel::CloseOk {}));
                 Ok(())
             }
@@ -339,6 +350,9 @@ impl<S> Connection<S> {
                 None => Ok(()),
             },
         };
+        for note in scratch.fx.take_notes() {
+            tracing::warn!(?note);
+        }
         match result {
             Ok(()) => Ok(()),
             Err(error) => self.fail(number, &error, (id.class, id.method), scratch),

@@ -33,6 +33,9 @@ use self::task::Connection;
 /// A refused client that gets no frame is let wait this long, as RabbitMQ does (C-08, C-13).
 const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 
+/// Characters of a client's own name that the log shows.
+const NAME_SHOWN_MAX: usize = 128;
+
 /// Serves one client to its end. `peer` is its address, if the stream has one.
 pub async fn serve<S>(mut io: S, peer: Option<SocketAddr>, shared: Arc<Shared>)
 where
@@ -46,17 +49,17 @@ where
         Ok(Err(refusal)) => return Box::pin(refuse(io, refusal, &from)).await,
         Err(_) => return debug!(%from, "no connection.open within the handshake timeout"),
     };
-    let name = negotiated.name.clone().unwrap_or_default();
-    info!(%from, %name, user = %negotiated.user, vhost = %negotiated.vhost.name, "connection open");
+    let name: String = negotiated.name.iter().flat_map(|name| name.chars().take(NAME_SHOWN_MAX)).collect();
+    info!(%from, ?name, user = %negotiated.user, vhost = %negotiated.vhost.name, "connection open");
     let heartbeat_secs = negotiated.heartbeat_secs;
     let mut connection = Connection::new(io, shared, negotiated);
     let end = connection.run().await;
     let (io, output, input) = connection.shut_down(&end);
     match &end {
-        End::Closed => info!(%from, %name, "closing connection"),
-        End::Lost => warn!(%from, %name, "client unexpectedly closed TCP connection"),
-        End::Silent => warn!(%from, %name, "missed heartbeats from client"),
-        End::Refused(refused) => warn!(%from, %name, error = %refused.text, "closing connection"),
+        End::Closed => info!(%from, ?name, "closing connection"),
+        End::Lost => warn!(%from, ?name, "client unexpectedly closed TCP connection"),
+        End::Silent => warn!(%from, ?name, "missed heartbeats from client"),
+        End::Refused(refused) => warn!(%from, ?name, error = %refused.text, "closing connection"),
     }
     Box::pin(end::linger(io, output, input, &end, heartbeat_secs)).await;
 }

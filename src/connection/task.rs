@@ -21,7 +21,7 @@ use super::handshake::{Abilities, Negotiated};
 use super::heartbeat::{Due, Heartbeat};
 use super::scratch::{READ_CHUNK, Scratch};
 use super::shared::Shared;
-use crate::broker::{Forced, Hold, OUTBOX_BYTES_MAX, Outbox, Outgoing, Queue, VHost};
+use crate::broker::{Forced, Hold, Outbox, Outgoing, Queue, VHost};
 use crate::channel::Peer;
 use crate::error::Error;
 use crate::output::Output;
@@ -29,8 +29,9 @@ use crate::output::Output;
 /// Deliveries are taken out of the outbox only while fewer bytes than this wait to be written.
 const OUTPUT_LOW: usize = 64 * 1024;
 
-/// Nothing more is handled while this many bytes wait to be written: the client does not take its replies.
-pub(super) const OUTPUT_HIGH: usize = OUTPUT_LOW + OUTBOX_BYTES_MAX + 256 * 1024;
+/// Nothing more is handled while this many bytes of replies wait to be written: the client does not take them. Deliveries do not count,
+/// so that a client that is sent large messages can still publish, ack and beat.
+pub(super) const REPLIES_MAX: usize = 512 * 1024;
 
 /// How long a queue with a backlog holds a publisher back before it is looked at again. Usually the consumers release it much earlier.
 const HOLD_TIME: Duration = Duration::from_millis(10);
@@ -182,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Reads once and handles what has come. Tells how many bytes that were.
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Result<usize, End>> {
-        if self.blocked || self.output.len() >= OUTPUT_HIGH || self.is_held(cx) {
+        if self.blocked || self.output.replies_len() >= REPLIES_MAX || self.is_held(cx) {
             return Poll::Pending;
         }
         let mut input = std::mem::take(&mut scratch.input);
@@ -249,10 +250,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends the heartbeats that are due and gives up a mute peer.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let unheard = self.blocked || self.hold.is_some() || self.output.replies_len() >= REPLIES_MAX;
         let (Some(heartbeat), Some(beat)) = (&mut self.heartbeat, &mut self.beat) else { return Poll::Pending };
         while beat.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            match heartbeat.due(now, self.blocked) {
+            if unheard {
+                heartbeat.received(now); // what the peer sends meanwhile waits in the socket
+            }
+            match heartbeat.due(now, unheard) {
                 Due::Wait(until) => beat.as_mut().reset(until),
                 Due::Expired => return Poll::Ready(End::Silent),
                 Due::Send => {
