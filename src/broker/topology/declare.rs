@@ -33,8 +33,8 @@ impl Topology {
     /// # Errors
     /// [`TopologyError`], and nothing is changed.
     pub fn declare_exchange(&mut self, declare: &Declare<'_>) -> Result<bool, TopologyError> {
-        let exchange_type = self.check_declare(declare)?;
         let found = self.exchange_id(declare.name.as_bytes());
+        let exchange_type = self.check_declare(declare).map_err(|error| self.other_type(error, found))?;
         match (exchange_type, found) {
             (None, Some(_)) => Ok(false),
             (None, None) => Err(TopologyError::NoExchange(self.exchange_ref(declare.name.as_bytes()))),
@@ -91,6 +91,22 @@ impl Topology {
                 exchange: self.exchange_ref(declare.name.as_bytes()),
                 type_name: type_name(&value),
             }),
+        }
+    }
+
+    /// An exchange that is there is of another type than one of RabbitMQ's that is not here.
+    fn other_type(&self, error: TopologyError, found: Option<ExchangeId>) -> TopologyError {
+        match (error, found) {
+            (TopologyError::InvalidType(name), Some(id)) if !name.is_empty() => {
+                let definition = &self.exchanges[id.0].definition;
+                TopologyError::Inequivalent {
+                    argument: "type",
+                    exchange: self.exchange_ref(definition.name.as_bytes()),
+                    received: format!("''{name}''").into(),
+                    current: quoted_type(definition.exchange_type).into(),
+                }
+            }
+            (error, _) => error,
         }
     }
 

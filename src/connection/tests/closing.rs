@@ -40,10 +40,11 @@ async fn c_21_after_the_clients_close_tcp_is_left_for_the_client_to_end() {
 async fn c_21_frames_after_the_clients_close_are_ignored() {
     let mut client = Client::open(&shared(Config::default()), &Login { heartbeat: 10, ..GUEST }).await;
     let mut bytes = close();
-    bytes.extend(method(1, &Method::ChannelOpen(channel::Open {})));
+    let behind = method(1, &Method::ChannelOpen(channel::Open {}));
+    bytes.extend(&behind);
     client.send(&bytes).await;
     client.expect(0, &CLOSE_OK).await;
-    client.send(&bytes).await;
+    client.send(&behind).await;
     client.expect_end_at(10).await;
 }
 
