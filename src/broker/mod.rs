@@ -7,6 +7,7 @@ mod connection;
 mod effects;
 mod error;
 pub mod exchange;
+pub mod journal;
 mod memory;
 mod message;
 mod outbox;

@@ -1,0 +1,359 @@
+//! The journal: what happened to durable queues and definitions, in order, until the store has written it.
+//!
+//! Queues push under their own lock, so that the journal has each queue's history in the queue's order; the journal's lock is a leaf,
+//! like an outbox's. One thread of the store takes everything at once, writes it as one atomic group and says what is durable.
+//!
+//! Positions count operations: an operation is durable once [`Journal::committed`] has reached the position that its push gave.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::effects::Effects;
+use super::message::Message;
+use super::outbox::Outbox;
+
+/// Identity of a queue in the store. Unlike its key it is never used again in a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub u64);
+
+/// What a message is to the store: bytes, written once however many queues hold it.
+pub trait Payload: Clone + Send + Sync + 'static {
+    /// Whether it survives a restart; one that does not is written only when memory is short.
+    fn is_persistent(&self) -> bool;
+
+    /// Whether both are handles of one message.
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// Bytes that [`Payload::write`] appends.
+    fn encoded_len(&self) -> usize;
+
+    /// Bytes of its body, as length limits count them.
+    fn weight(&self) -> u64;
+
+    /// Appends its encoding.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads what [`Payload::write`] wrote; none if the bytes are nothing of the kind.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+/// One change of a durable queue or of a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op<P> {
+    /// A definition (an exchange, a queue, a binding) is there, with this value; it replaces what had the same key.
+    Define {
+        /// Names it.
+        key: Box<[u8]>,
+        /// What the broker needs to make it again.
+        value: Box<[u8]>,
+    },
+    /// The definition with this key is gone.
+    Forget {
+        /// Names it.
+        key: Box<[u8]>,
+    },
+    /// The queue is gone with all its messages.
+    Drop {
+        /// Which.
+        queue: QueueId,
+    },
+    /// A message came into a queue. Positions of a queue only grow.
+    Publish {
+        /// Which.
+        queue: QueueId,
+        /// Where it stands in the queue.
+        position: u64,
+        /// The message.
+        message: P,
+    },
+    /// Messages left a queue for good: all that it has from the first to the last position.
+    Settle {
+        /// Which.
+        queue: QueueId,
+        /// The first.
+        first: u64,
+        /// The last, not before the first.
+        last: u64,
+        /// Sum of the weights of the persistent ones among them.
+        weight: u64,
+    },
+    /// Messages up to this position may have been delivered: after a restart they are marked redelivered.
+    Delivered {
+        /// Which.
+        queue: QueueId,
+        /// The last position delivered.
+        up_to: u64,
+    },
+    /// The queue keeps a number with an unsettled message, given back when the message is loaded (delivery counts).
+    Mark {
+        /// Which.
+        queue: QueueId,
+        /// Which message.
+        position: u64,
+        /// The number; 0 is what a message without a mark has.
+        mark: u64,
+    },
+}
+
+/// What a queue wants of the store beside the log, in order of its requests.
+#[derive(Debug)]
+pub enum Request<P> {
+    /// Take these messages out of memory. Their positions ascend and lie beyond all that were paged out before; the persistent ones
+    /// among them have been pushed as [`Op::Publish`] earlier.
+    PageOut {
+        /// Which.
+        queue: QueueId,
+        /// Positions and messages.
+        run: Vec<(u64, P)>,
+    },
+    /// Give back the first messages at and beyond a position, up to about this many bytes, and at least one if there is one.
+    /// One that is not persistent leaves the disk with that.
+    Load {
+        /// Which.
+        queue: QueueId,
+        /// Where to begin.
+        from: u64,
+        /// Where to end: positions from here on are in memory.
+        to: u64,
+        /// About how much.
+        bytes: usize,
+    },
+    /// Messages of a queue that is not durable are gone, from the first to the last position.
+    Discard {
+        /// Which.
+        queue: QueueId,
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+}
+
+/// A message that came back from disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded<P> {
+    /// Where it stands in the queue.
+    pub position: u64,
+    /// It may have been delivered before a restart.
+    pub redelivered: bool,
+    /// See [`Op::Mark`].
+    pub mark: u64,
+    /// The message.
+    pub message: P,
+}
+
+/// See the module.
+pub struct Journal<P = Message> {
+    pending: Mutex<Pending<P>>,
+    work: Condvar,
+    committed: AtomicU64,
+}
+
+struct Pending<P> {
+    ops: Vec<Op<P>>,
+    bytes: usize,
+    /// Operations pushed since the broker was made.
+    position: u64,
+    /// Connections that wait for something pushed since the last take.
+    waiters: Vec<Arc<Outbox>>,
+    /// Groups being pushed; nothing is taken before they are whole.
+    groups: usize,
+    /// Connections that may not publish until the backlog is written.
+    held_back: Vec<Arc<Outbox>>,
+    /// Bytes taken and not yet committed.
+    writing: usize,
+    writer_waits: bool,
+    closed: bool,
+}
+
+/// Operations taken to be written as one group.
+pub struct Group<P> {
+    /// In order.
+    pub ops: Vec<Op<P>>,
+    /// What is committed when they are durable.
+    pub position: u64,
+    /// Somebody waits for it: it must be made durable at once.
+    pub urgent: bool,
+    waiters: Vec<Arc<Outbox>>,
+}
+
+impl<P> Default for Group<P> {
+    fn default() -> Self {
+        Self { ops: Vec::new(), position: 0, urgent: false, waiters: Vec::new() }
+    }
+}
+
+/// Publishers wait while more bytes than this are not written yet.
+pub const BACKLOG_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What nobody waits for is written when it amounts to this, or after the writer's patience.
+const LAZY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Beside its message, an operation takes about this in memory.
+const OP_BYTES: usize = 48;
+
+impl<P: Payload> Default for Journal<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Payload> Journal<P> {
+    /// An empty journal.
+    pub fn new() -> Self {
+        let pending = Pending {
+            ops: Vec::new(),
+            bytes: 0,
+            position: 0,
+            waiters: Vec::new(),
+            groups: 0,
+            held_back: Vec::new(),
+            writing: 0,
+            writer_waits: false,
+            closed: false,
+        };
+        Self { pending: Mutex::new(pending), work: Condvar::new(), committed: AtomicU64::new(0) }
+    }
+
+    /// Locks it for a few pushes.
+    #[inline]
+    pub fn write(&self) -> Writing<'_, P> {
+        Writing { pending: self.pending.lock() }
+    }
+
+    /// All that is pushed until [`Journal::end_group`] becomes durable together or not at all. Groups may overlap; nothing may be
+    /// awaited within one.
+    pub fn begin_group(&self) {
+        self.pending.lock().groups += 1;
+    }
+
+    /// See [`Journal::begin_group`].
+    pub fn end_group(&self) {
+        let mut pending = self.pending.lock();
+        pending.groups -= 1;
+        if pending.groups == 0 && pending.writer_waits {
+            self.work.notify_one();
+        }
+    }
+
+    /// What is durable.
+    #[inline]
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// The outbox is released once all that has been pushed so far is durable; false if it is already.
+    pub fn wait(&self, position: u64, outbox: &Arc<Outbox>) -> bool {
+        let mut pending = self.pending.lock();
+        if self.committed() >= position {
+            return false;
+        }
+        if !pending.waiters.last().is_some_and(|last| Arc::ptr_eq(last, outbox)) {
+            pending.waiters.push(outbox.clone());
+        }
+        if pending.writer_waits {
+            self.work.notify_one();
+        }
+        true
+    }
+
+    /// Whether a publisher should wait because the disk is behind; its outbox is released when the backlog is written.
+    pub fn hold_back(&self, publisher: &Arc<Outbox>) -> bool {
+        let mut pending = self.pending.lock();
+        let hold = pending.bytes + pending.writing > BACKLOG_BYTES_MAX;
+        if hold && !pending.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
+            pending.held_back.push(publisher.clone());
+        }
+        hold
+    }
+
+    /// For the store's writer: waits for something to write and takes it all. What nobody waits for may wait for `patience`, so
+    /// that what is settled meanwhile need not be written. False if the journal is closed and empty.
+    pub fn take(&self, group: &mut Group<P>, patience: Duration) -> bool {
+        let mut pending = self.pending.lock();
+        let mut impatient = false;
+        loop {
+            let due = !pending.waiters.is_empty() || pending.bytes > LAZY_BYTES_MAX || impatient || pending.closed;
+            if pending.groups == 0 && due && !(pending.ops.is_empty() && pending.waiters.is_empty()) {
+                break;
+            }
+            if pending.closed && pending.ops.is_empty() {
+                return false;
+            }
+            pending.writer_waits = true;
+            if pending.ops.is_empty() {
+                self.work.wait(&mut pending);
+            } else {
+                impatient |= self.work.wait_for(&mut pending, patience).timed_out();
+            }
+            pending.writer_waits = false;
+        }
+        group.ops.clear();
+        std::mem::swap(&mut group.ops, &mut pending.ops);
+        group.position = pending.position;
+        group.urgent = !pending.waiters.is_empty();
+        std::mem::swap(&mut group.waiters, &mut pending.waiters);
+        pending.writing += std::mem::take(&mut pending.bytes);
+        true
+    }
+
+    /// The group is durable: releases who waited for it.
+    pub fn commit(&self, group: &mut Group<P>, fx: &mut Effects) {
+        let mut pending = self.pending.lock();
+        self.committed.fetch_max(group.position, Ordering::Release);
+        pending.writing = 0;
+        let released = match pending.bytes <= BACKLOG_BYTES_MAX / 2 {
+            true => std::mem::take(&mut pending.held_back),
+            false => Vec::new(),
+        };
+        drop(pending);
+        for outbox in group.waiters.drain(..).chain(released) {
+            if outbox.release() {
+                fx.wake(outbox);
+            }
+        }
+    }
+
+    /// Nothing is pushed any more: the writer ends when it has written all.
+    pub fn close(&self) {
+        self.pending.lock().closed = true;
+        self.work.notify_one();
+    }
+}
+
+/// The journal's lock. See [`Journal::write`].
+pub struct Writing<'a, P> {
+    pending: MutexGuard<'a, Pending<P>>,
+}
+
+impl<P: Payload> Writing<'_, P> {
+    /// Adds an operation. Gives its position.
+    #[inline]
+    pub fn push(&mut self, op: Op<P>) -> u64 {
+        let pending = &mut *self.pending;
+        pending.position += 1;
+        pending.bytes += OP_BYTES;
+        if let Op::Publish { message, .. } = &op {
+            pending.bytes += message.encoded_len();
+        }
+        pending.ops.push(op);
+        pending.position
+    }
+
+    /// Adds that one message left a queue; runs become one operation.
+    #[inline]
+    pub fn settle(&mut self, queue: QueueId, position: u64, weight: u64) -> u64 {
+        if let Some(Op::Settle { queue: known, last, weight: sum, .. }) = self.pending.ops.last_mut()
+            && *known == queue
+            && *last + 1 == position
+        {
+            *last = position;
+            *sum += weight;
+            return self.pending.position;
+        }
+        self.push(Op::Settle { queue, first: position, last: position, weight })
+    }
+}
