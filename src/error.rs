@@ -92,6 +92,7 @@ fn broker_code(error: &BrokerError) -> ReplyCode {
         BrokerError::Argument(_) | BrokerError::QueueInUse { .. } | BrokerError::QueueNotEmpty { .. } => {
             ReplyCode::PreconditionFailed
         }
+        BrokerError::Unreadable { .. } => ReplyCode::NotFound,
         BrokerError::ReservedQueueName(_) | BrokerError::ExclusiveUse { .. } | BrokerError::BindReplyTo => {
             ReplyCode::AccessRefused
         }

@@ -64,6 +64,14 @@ impl Output {
         self.len() == 0
     }
 
+    /// Appends all that is in another output.
+    pub fn append(&mut self, other: Self) {
+        let at = self.buffer.len();
+        self.buffer.extend_from_slice(&other.buffer[other.written..]);
+        self.bodies.extend(other.bodies.into_iter().map(|(offset, body)| (at + offset - other.written, body)));
+        self.bodies_len += other.bodies_len;
+    }
+
     /// Appends a method's frame.
     #[inline]
     pub fn method(&mut self, channel: u16, method: &Method<'_>) {

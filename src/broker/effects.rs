@@ -11,6 +11,7 @@ pub struct Effects {
     wakes: Vec<Arc<Outbox>>,
     unfinished: Vec<Arc<Queue>>,
     notes: Vec<String>,
+    logged: u64,
 }
 
 impl Effects {
@@ -22,6 +23,16 @@ impl Effects {
     /// The queue has messages and takers left: its lock was held long enough for one time.
     pub(super) fn go_on(&mut self, queue: Arc<Queue>) {
         self.unfinished.push(queue);
+    }
+
+    /// The change is durable when the journal has committed this position.
+    pub(super) fn logged(&mut self, position: u64) {
+        self.logged = self.logged.max(position);
+    }
+
+    /// The position at which all changes since it was last taken are durable; 0 if none needs to be.
+    pub fn take_logged(&mut self) -> u64 {
+        std::mem::take(&mut self.logged)
     }
 
     /// Something that whoever runs the broker should read in its log.

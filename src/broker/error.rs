@@ -25,6 +25,14 @@ pub enum BrokerError {
         /// Its vhost.
         vhost: String,
     },
+    /// Its files are damaged (the log says which): 404.
+    #[error("queue '{queue}' in vhost '{vhost}' has crashed and failed to restart")]
+    Unreadable {
+        /// The name.
+        queue: String,
+        /// Its vhost.
+        vhost: String,
+    },
     /// A new queue was to be called `amq.…`: 403.
     #[error("queue name '{0}' contains reserved prefix 'amq.*'")]
     ReservedQueueName(String),

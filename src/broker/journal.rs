@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::effects::Effects;
-use super::message::Message;
+use super::kept::Kept;
 use super::outbox::Outbox;
 
 /// Identity of a queue in the store. Unlike its key it is never used again in a data directory.
@@ -132,6 +132,12 @@ pub enum Request<P> {
     },
 }
 
+/// Who takes messages out of memory and brings them back: the store.
+pub trait Pager: Send + Sync {
+    /// Takes a request; it is done later, in order. Called under a queue's lock.
+    fn request(&self, request: Request<Kept>);
+}
+
 /// A message that came back from disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded<P> {
@@ -146,7 +152,7 @@ pub struct Loaded<P> {
 }
 
 /// See the module.
-pub struct Journal<P = Message> {
+pub struct Journal<P = Kept> {
     pending: Mutex<Pending<P>>,
     work: Condvar,
     committed: AtomicU64,
@@ -224,19 +230,11 @@ impl<P: Payload> Journal<P> {
         Writing { pending: self.pending.lock() }
     }
 
-    /// All that is pushed until [`Journal::end_group`] becomes durable together or not at all. Groups may overlap; nothing may be
-    /// awaited within one.
-    pub fn begin_group(&self) {
+    /// All that is pushed until this is dropped becomes durable together or not at all. Several may be open at once; nothing may be
+    /// awaited meanwhile.
+    pub fn group(&self) -> Together<'_, P> {
         self.pending.lock().groups += 1;
-    }
-
-    /// See [`Journal::begin_group`].
-    pub fn end_group(&self) {
-        let mut pending = self.pending.lock();
-        pending.groups -= 1;
-        if pending.groups == 0 && pending.writer_waits {
-            self.work.notify_one();
-        }
+        Together(self)
     }
 
     /// What is durable.
@@ -245,7 +243,7 @@ impl<P: Payload> Journal<P> {
         self.committed.load(Ordering::Acquire)
     }
 
-    /// The outbox is released once all that has been pushed so far is durable; false if it is already.
+    /// The outbox is told once all that has been pushed so far is durable; false if `position` is already.
     pub fn wait(&self, position: u64, outbox: &Arc<Outbox>) -> bool {
         let mut pending = self.pending.lock();
         if self.committed() >= position {
@@ -258,6 +256,12 @@ impl<P: Payload> Journal<P> {
             self.work.notify_one();
         }
         true
+    }
+
+    /// Whether publishers should go on waiting.
+    pub fn is_behind(&self) -> bool {
+        let pending = self.pending.lock();
+        pending.bytes + pending.writing > BACKLOG_BYTES_MAX / 2
     }
 
     /// Whether a publisher should wait because the disk is behind; its outbox is released when the backlog is written.
@@ -310,7 +314,12 @@ impl<P: Payload> Journal<P> {
             false => Vec::new(),
         };
         drop(pending);
-        for outbox in group.waiters.drain(..).chain(released) {
+        for outbox in group.waiters.drain(..) {
+            if outbox.disk_is_ready() {
+                fx.wake(outbox);
+            }
+        }
+        for outbox in released {
             if outbox.release() {
                 fx.wake(outbox);
             }
@@ -321,6 +330,19 @@ impl<P: Payload> Journal<P> {
     pub fn close(&self) {
         self.pending.lock().closed = true;
         self.work.notify_one();
+    }
+}
+
+/// See [`Journal::group`].
+pub struct Together<'a, P>(&'a Journal<P>);
+
+impl<P> Drop for Together<'_, P> {
+    fn drop(&mut self) {
+        let mut pending = self.0.pending.lock();
+        pending.groups -= 1;
+        if pending.groups == 0 && pending.writer_waits {
+            self.0.work.notify_one();
+        }
     }
 }
 
@@ -341,6 +363,12 @@ impl<P: Payload> Writing<'_, P> {
         }
         pending.ops.push(op);
         pending.position
+    }
+
+    /// Whether publishers should wait: see [`Journal::hold_back`].
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.pending.bytes + self.pending.writing > BACKLOG_BYTES_MAX
     }
 
     /// Adds that one message left a queue; runs become one operation.

@@ -1,7 +1,7 @@
-//! The account of memory that queued and unacked messages take, and the alarm when it is over its limit (C-27).
+//! The account of memory that queued and unacked messages take, and the alarms when it is over its limit or the disk is full (C-27).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
@@ -11,11 +11,19 @@ use super::outbox::Outbox;
 /// Publishers go on when this part of the limit is in use, so that they do not stop and go at every message.
 const CLEAR_AT_PERCENT: i64 = 90;
 
+/// Above this part of the limit queues keep less in memory and more on disk.
+const TIGHT_AT_PERCENT: i64 = 50;
+
+/// The alarms.
+const MEMORY: u8 = 1;
+const DISK: u8 = 2;
+
 /// See the module. Charged by the queues once per batch.
 pub struct Memory {
     used: AtomicI64,
     limit: i64,
-    alarm: AtomicBool,
+    /// The alarms that are on.
+    alarms: AtomicU8,
     blocked: Mutex<Vec<Arc<Outbox>>>,
 }
 
@@ -25,7 +33,7 @@ impl Memory {
         Self {
             used: AtomicI64::new(0),
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
-            alarm: AtomicBool::new(false),
+            alarms: AtomicU8::new(0),
             blocked: Mutex::new(Vec::new()),
         }
     }
@@ -37,9 +45,9 @@ impl Memory {
         }
         let used = self.used.fetch_add(change, Ordering::SeqCst) + change;
         if used > self.limit {
-            self.alarm.store(true, Ordering::SeqCst);
-        } else if change < 0 && used < self.clear_at() && self.alarm.load(Ordering::SeqCst) {
-            self.clear(fx);
+            self.alarms.fetch_or(MEMORY, Ordering::SeqCst);
+        } else if change < 0 && used < self.clear_at() && self.alarms.load(Ordering::SeqCst) & MEMORY != 0 {
+            self.clear(MEMORY, fx);
         }
     }
 
@@ -51,7 +59,31 @@ impl Memory {
     /// Whether publishers must stop.
     #[inline]
     pub fn alarm(&self) -> bool {
-        self.alarm.load(Ordering::SeqCst)
+        self.alarms.load(Ordering::SeqCst) != 0
+    }
+
+    /// Why publishers must stop, as they are told.
+    pub fn alarm_reason(&self) -> &'static str {
+        match self.alarms.load(Ordering::SeqCst) {
+            DISK => "low on disk",
+            alarms if alarms & DISK != 0 => "low on disk & memory",
+            _ => "low on memory",
+        }
+    }
+
+    /// Queues should keep less in memory.
+    #[inline]
+    pub fn is_tight(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.limit / 100 * TIGHT_AT_PERCENT
+    }
+
+    /// The disk has less free space than it should, or has enough again.
+    pub fn set_disk_low(&self, low: bool, fx: &mut Effects) {
+        if low {
+            self.alarms.fetch_or(DISK, Ordering::SeqCst);
+        } else {
+            self.clear(DISK, fx);
+        }
     }
 
     /// Registers a connection that stops reading because of the alarm; its outbox is released when the alarm clears. False if it has
@@ -67,8 +99,8 @@ impl Memory {
         drop(blocked);
         // Looked at last: whoever gives memory back from now on sees the alarm, and clears it.
         if self.used.load(Ordering::SeqCst) < self.clear_at() {
-            self.clear(fx); // the alarm was raised just after the memory had been given back
-            return false;
+            self.clear(MEMORY, fx); // the alarm was raised just after the memory had been given back
+            return self.alarm();
         }
         true
     }
@@ -78,9 +110,11 @@ impl Memory {
         (self.limit / 100 * CLEAR_AT_PERCENT).max(1)
     }
 
-    fn clear(&self, fx: &mut Effects) {
+    fn clear(&self, alarm: u8, fx: &mut Effects) {
         let mut blocked = self.blocked.lock();
-        self.alarm.store(false, Ordering::SeqCst);
+        if self.alarms.fetch_and(!alarm, Ordering::SeqCst) & !alarm != 0 {
+            return; // another one is on
+        }
         for outbox in blocked.drain(..) {
             if outbox.release() {
                 fx.wake(outbox);

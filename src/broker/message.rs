@@ -131,6 +131,12 @@ impl Message {
         self.head().body_len as usize
     }
 
+    /// Whether both are handles of one message.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(&raw const self.0.header, &raw const other.0.header)
+    }
+
     /// Whether it was published with `delivery-mode` 2.
     pub fn is_persistent(&self) -> bool {
         self.head().persistent

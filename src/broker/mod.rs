@@ -4,10 +4,13 @@
 pub mod arguments;
 pub mod compat;
 mod connection;
+pub mod definitions;
+mod durability;
 mod effects;
 mod error;
 pub mod exchange;
 pub mod journal;
+mod kept;
 mod memory;
 mod message;
 mod outbox;
@@ -28,17 +31,20 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
 pub use connection::ConnectionId;
+pub use durability::Durability;
 pub use effects::Effects;
 pub use error::BrokerError;
+pub use kept::Kept;
 pub use memory::Memory;
 pub use message::{Body, Message, Parts};
 pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
-pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Hold, Queue, Settled, Settlement, Subscriber};
+pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Hold, OnDisk, Queue, Recovered, Settled, Settlement, Subscriber};
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
 pub use topology::RouteScratch;
 pub use vhost::{Found, QueueDeclare, VHost};
 
 use self::compat::Compat;
+use self::journal::Journal;
 
 /// What a broker is made with.
 #[derive(Clone, Copy, Debug)]
@@ -57,19 +63,21 @@ pub struct Broker {
     vhosts: DashMap<Box<str>, Arc<VHost>, RandomState>,
     connections: DashMap<ConnectionId, Arc<Outbox>, RandomState>,
     memory: Arc<Memory>,
+    durability: Option<Arc<Durability>>,
     replies: ReplyConsumers,
     random: Mutex<StdRng>,
 }
 
 impl Broker {
-    /// A broker with the vhost `/`.
-    pub fn new(settings: BrokerSettings) -> Self {
+    /// A broker with the vhost `/`; without durability it forgets everything at its end.
+    pub fn new(settings: BrokerSettings, durability: Option<Arc<Durability>>) -> Self {
         let mut random = StdRng::seed_from_u64(settings.seed);
         let broker = Self {
             compat: settings.compat,
             vhosts: DashMap::default(),
             connections: DashMap::default(),
             memory: Arc::new(Memory::new(settings.memory_max)),
+            durability,
             replies: ReplyConsumers::new(random.next_u64()),
             random: Mutex::new(random),
         };
@@ -79,7 +87,7 @@ impl Broker {
 
     /// Adds an empty vhost unless it exists.
     pub fn add_vhost(&self, name: &str) -> Arc<VHost> {
-        let make = || Arc::new(VHost::new(name, self.compat, self.memory.clone()));
+        let make = || Arc::new(VHost::new(name, self.compat, self.memory.clone(), self.durability.clone()));
         self.vhosts.entry(name.into()).or_insert_with(make).clone()
     }
 
@@ -96,6 +104,17 @@ impl Broker {
     /// The account of message memory.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// The journal; none if nothing is kept.
+    #[inline]
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.durability.as_ref().map(|durability| &durability.journal)
+    }
+
+    /// What ties it to a store; none if nothing is kept.
+    pub fn durability(&self) -> Option<&Arc<Durability>> {
+        self.durability.as_ref()
     }
 
     /// The reply consumers.

@@ -69,6 +69,8 @@ struct State {
     forced: Option<Forced>,
     /// A queue that held this connection's publishing back has room again, or the memory alarm has cleared.
     released: bool,
+    /// Something that the connection waits for has been written or read.
+    disk_is_ready: bool,
     /// The connection is gone; what is pushed is refused.
     closed: bool,
 }
@@ -93,6 +95,8 @@ pub struct Taken {
     pub forced: Option<Forced>,
     /// See [`Outbox::release`].
     pub released: bool,
+    /// See [`Outbox::disk_is_ready`].
+    pub disk_is_ready: bool,
 }
 
 impl Default for Outbox {
@@ -112,6 +116,7 @@ impl Outbox {
             parked: Vec::new(),
             forced: None,
             released: false,
+            disk_is_ready: false,
             closed: false,
         };
         Self { state: Mutex::new(state) }
@@ -161,6 +166,13 @@ impl Outbox {
         state.notify()
     }
 
+    /// Tells that something is durable, or has come from disk. True if the outbox must be woken.
+    pub fn disk_is_ready(&self) -> bool {
+        let mut state = self.state.lock();
+        state.disk_is_ready = true;
+        state.notify()
+    }
+
     /// Wakes the connection. Not to be called under any lock.
     pub fn wake(&self) {
         let waker = self.state.lock().waker.clone();
@@ -179,6 +191,7 @@ impl Outbox {
         state.notified = false;
         taken.forced = state.forced.take();
         taken.released = std::mem::take(&mut state.released);
+        taken.disk_is_ready = std::mem::take(&mut state.disk_is_ready);
         if deliveries {
             state.take_items(taken);
         }
@@ -199,6 +212,7 @@ impl Outbox {
             parked: std::mem::take(&mut state.parked),
             forced: None,
             released: false,
+            disk_is_ready: false,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Lock order: the graph, then a queue, then an outbox. Routing takes the graph for reading; changes take it for writing, one at a
 //! time, so that topology and queues always agree.
 
+mod lasting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +16,7 @@ use parking_lot::RwLock;
 use super::arguments::{self, ConsumerArguments, QueueReference, QueueType, ReceivedDeclare};
 use super::compat::Compat;
 use super::connection::ConnectionId;
+use super::durability::Durability;
 use super::effects::Effects;
 use super::error::BrokerError;
 use super::exchange::RoutingKeys;
@@ -27,6 +30,7 @@ pub struct VHost {
     pub name: Arc<str>,
     compat: Compat,
     memory: Arc<Memory>,
+    durability: Option<Arc<Durability>>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
     graph: RwLock<Graph>,
     /// The topology's generation, to be read without the lock.
@@ -67,12 +71,16 @@ pub struct Found {
 
 impl VHost {
     /// A vhost with the predeclared exchanges.
-    pub fn new(name: &str, compat: Compat, memory: Arc<Memory>) -> Self {
-        let topology = Topology::new(name);
+    pub fn new(name: &str, compat: Compat, memory: Arc<Memory>, durability: Option<Arc<Durability>>) -> Self {
+        let mut topology = Topology::new(name);
+        if durability.is_some() {
+            topology.record_changes();
+        }
         Self {
             name: name.into(),
             compat,
             memory,
+            durability,
             queues: DashMap::default(),
             generation: AtomicU64::new(topology.generation()),
             graph: RwLock::new(Graph { topology, slots: Vec::new(), free: Vec::new() }),
@@ -117,13 +125,13 @@ impl VHost {
     }
 
     /// Declares an exchange, or checks that it is there.
-    pub fn declare_exchange(&self, declare: &Declare<'_>) -> Result<(), BrokerError> {
-        self.change(|graph| graph.topology.declare_exchange(declare).map(drop))
+    pub fn declare_exchange(&self, declare: &Declare<'_>, fx: &mut Effects) -> Result<(), BrokerError> {
+        self.change(fx, |graph| graph.topology.declare_exchange(declare).map(drop))
     }
 
     /// Deletes an exchange (M-06).
-    pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), BrokerError> {
-        self.change(|graph| graph.topology.delete_exchange(name, if_unused).map(drop::<Removed>))
+    pub fn delete_exchange(&self, name: &str, if_unused: bool, fx: &mut Effects) -> Result<(), BrokerError> {
+        self.change(fx, |graph| graph.topology.delete_exchange(name, if_unused).map(drop::<Removed>))
     }
 
     /// Binds an exchange to an exchange (M-07).
@@ -133,8 +141,9 @@ impl VHost {
         source: &str,
         key: &str,
         arguments: Table<'_>,
+        fx: &mut Effects,
     ) -> Result<(), BrokerError> {
-        self.change(|graph| graph.topology.bind_exchange(destination, source, key, arguments).map(drop))
+        self.change(fx, |graph| graph.topology.bind_exchange(destination, source, key, arguments).map(drop))
     }
 
     /// Removes such a binding (M-07).
@@ -144,8 +153,9 @@ impl VHost {
         source: &str,
         key: &str,
         arguments: Table<'_>,
+        fx: &mut Effects,
     ) -> Result<(), BrokerError> {
-        self.change(|graph| graph.topology.unbind_exchange(destination, source, key, arguments).map(drop::<Removed>))
+        self.change(fx, |graph| graph.topology.unbind_exchange(destination, source, key, arguments).map(drop::<Removed>))
     }
 
     /// Binds a queue (M-09).
@@ -156,8 +166,9 @@ impl VHost {
         key: &str,
         arguments: Table<'_>,
         by: ConnectionId,
+        fx: &mut Effects,
     ) -> Result<(), BrokerError> {
-        self.change(|graph| {
+        self.change(fx, |graph| {
             let found = self.queue(queue); // within the change: a queue's key may be another's afterwards
             let queue_key = found.as_ref().map(|found| found.key);
             graph.topology.check_bind_queue(queue, queue_key, source, key, arguments)?;
@@ -175,8 +186,9 @@ impl VHost {
         key: &str,
         arguments: Table<'_>,
         by: ConnectionId,
+        fx: &mut Effects,
     ) -> Result<(), BrokerError> {
-        self.change(|graph| {
+        self.change(fx, |graph| {
             let found = self.queue(queue);
             let bound = found.as_ref().is_some_and(|found| graph.topology.is_bound(found.key, source, key, arguments));
             if bound {
@@ -196,6 +208,7 @@ impl VHost {
     pub fn accessible_queue(&self, name: &str, by: ConnectionId) -> Result<Arc<Queue>, BrokerError> {
         let queue = self.queue(name).ok_or_else(|| self.no_queue(name))?;
         self.check_owner(Some(&queue), by)?;
+        self.check_readable(&queue)?;
         Ok(queue)
     }
 
@@ -204,6 +217,7 @@ impl VHost {
         &self,
         declare: &QueueDeclare<'_>,
         by: ConnectionId,
+        fx: &mut Effects,
     ) -> Result<(Arc<Queue>, bool), BrokerError> {
         if !declare.server_named && declare.name.starts_with("amq.") {
             return Err(BrokerError::ReservedQueueName(declare.name.to_owned()));
@@ -224,12 +238,17 @@ impl VHost {
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
         }
-        let queue = graph.add_queue(declare.name, |key| {
+        let disk = self.durability.as_ref().map(|durability| durability.on_disk(durability.new_id(), &settings));
+        let queue = graph.add_queue(declare.name, settings.durable, |key| {
             let owner = settings.exclusive.then_some(by);
-            Queue::new(declare.name.into(), key, settings, owner, self.memory.clone())
+            Queue::new(declare.name.into(), key, settings, owner, self.memory.clone(), disk, None)
         });
         self.queues.insert(declare.name.into(), queue.clone());
-        self.generation.store(graph.topology.generation(), Ordering::Release);
+        if let Some(durability) = &self.durability {
+            durability.add(&queue);
+            self.log_new_queue(durability, &queue, fx);
+        }
+        self.publish_generation(&graph);
         Ok((queue, true))
     }
 
@@ -296,6 +315,7 @@ impl VHost {
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {
         let Some(queue) = self.queue(received.queue.name) else { return Ok(None) };
         self.check_owner(Some(&queue), by)?;
+        self.check_readable(&queue)?;
         arguments::redeclare(&queue.settings, received, QueueType::Classic)?;
         Ok(Some(queue))
     }
@@ -306,6 +326,13 @@ impl VHost {
                 Err(BrokerError::Locked { queue: queue.name.to_string(), vhost: self.name.to_string() })
             }
             _ => Ok(()),
+        }
+    }
+
+    fn check_readable(&self, queue: &Queue) -> Result<(), BrokerError> {
+        match queue.is_failed() {
+            true => Err(BrokerError::Unreadable { queue: queue.name.to_string(), vhost: self.name.to_string() }),
+            false => Ok(()),
         }
     }
 
@@ -320,7 +347,9 @@ impl VHost {
         let remains = queue.delete(if_unused, if_empty, fx)?;
         self.queues.remove(&*queue.name);
         graph.remove_queue(queue.key);
-        self.generation.store(graph.topology.generation(), Ordering::Release);
+        self.log_queue_gone(queue, fx);
+        self.log_changes(&mut graph, fx);
+        self.publish_generation(&graph);
         drop(graph);
         let unacked = if queue.settings.queue_type == QueueType::Quorum { remains.unacked } else { 0 };
         Ok(remains.ready() + unacked)
@@ -328,24 +357,30 @@ impl VHost {
 
     fn change<E: Into<BrokerError>>(
         &self,
+        fx: &mut Effects,
         change: impl FnOnce(&mut Graph) -> Result<(), E>,
     ) -> Result<(), BrokerError> {
         let mut graph = self.graph.write();
         let result = change(&mut graph);
-        self.generation.store(graph.topology.generation(), Ordering::Release);
+        self.log_changes(&mut graph, fx);
+        self.publish_generation(&graph);
         result.map_err(Into::into)
+    }
+
+    fn publish_generation(&self, graph: &Graph) {
+        self.generation.store(graph.topology.generation(), Ordering::Release);
     }
 }
 
 impl Graph {
-    fn add_queue(&mut self, name: &str, make: impl FnOnce(QueueKey) -> Queue) -> Arc<Queue> {
+    fn add_queue(&mut self, name: &str, lasting: bool, make: impl FnOnce(QueueKey) -> Queue) -> Arc<Queue> {
         let key = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             QueueKey((self.slots.len() - 1) as u32)
         });
         let queue = Arc::new(make(key));
         self.slots[key.0 as usize] = Some(queue.clone());
-        self.topology.add_queue(name, key);
+        self.topology.add_queue(name, key, lasting);
         queue
     }
 

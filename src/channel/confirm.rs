@@ -1,4 +1,7 @@
-//! Publisher confirms: every publish of a confirm channel has a number, and acks go out in order, coalesced (P-04, P-05).
+//! Publisher confirms: every publish of a confirm channel has a number, and acks go out in order, coalesced (P-04, P-05). What is to
+//! survive a restart is confirmed once it is durable, and nothing overtakes it.
+
+use std::collections::VecDeque;
 
 use leveret_protocol::Method;
 use leveret_protocol::method::{basic, confirm};
@@ -12,8 +15,10 @@ use crate::output::Output;
 pub(super) struct Confirms {
     published: u64,
     confirmed: u64,
-    /// Publishes that a queue refused and the client has not been told of (P-06).
-    refused: Vec<u64>,
+    /// Publishes that a queue refused and the client has not been told of (P-06), in order.
+    refused: VecDeque<u64>,
+    /// Positions of the journal, and the last publish that is confirmed once each is durable; both only grow.
+    waiting: VecDeque<(u64, u64)>,
 }
 
 impl Confirms {
@@ -24,7 +29,19 @@ impl Confirms {
 
     /// The last publish was refused.
     pub(super) fn refuse(&mut self) {
-        self.refused.push(self.published);
+        self.refused.push_back(self.published);
+    }
+
+    /// Tells of everything up to `last`: nacks what was refused, acks the rest.
+    fn tell(&mut self, last: u64, channel: u16, out: &mut Output) {
+        while let Some(refused) = self.refused.front().copied().filter(|refused| *refused <= last) {
+            self.refused.pop_front();
+            self.ack(refused - 1, channel, out);
+            self.confirmed = refused;
+            let nack = basic::Nack { delivery_tag: refused, multiple: false, requeue: false };
+            out.method(channel, &Method::BasicNack(nack));
+        }
+        self.ack(last, channel, out);
     }
 
     /// Acks everything up to `last`.
@@ -51,15 +68,30 @@ impl Channel {
         Ok(())
     }
 
-    /// All publishes so far have been taken or refused by their queues: tells the client.
-    pub fn send_confirms(&mut self, out: &mut Output) {
-        let Mode::Confirm(confirms) = &mut self.mode else { return };
-        for refused in std::mem::take(&mut confirms.refused) {
-            confirms.ack(refused - 1, self.number, out);
-            confirms.confirmed = refused;
-            let nack = basic::Nack { delivery_tag: refused, multiple: false, requeue: false };
-            out.method(self.number, &Method::BasicNack(nack));
+    /// All publishes so far have been taken or refused by their queues, and are durable once the journal has committed `logged`: tells
+    /// the client, at once if that is so. True if it must wait.
+    pub fn confirm_when(&mut self, logged: u64, committed: u64, out: &mut Output) -> bool {
+        let Mode::Confirm(confirms) = &mut self.mode else { return false };
+        if confirms.waiting.is_empty() && logged <= committed {
+            confirms.tell(confirms.published, self.number, out);
+            return false;
         }
-        confirms.ack(confirms.published, self.number, out);
+        let after = confirms.waiting.back().map_or(0, |(position, _)| *position);
+        confirms.waiting.push_back((logged.max(after), confirms.published));
+        true
+    }
+
+    /// The journal has committed this position: tells the client what that confirms. True if more must wait.
+    pub fn committed(&mut self, committed: u64, out: &mut Output) -> bool {
+        let Mode::Confirm(confirms) = &mut self.mode else { return false };
+        let mut last = None;
+        while let Some((_, published)) = confirms.waiting.front().filter(|(position, _)| *position <= committed) {
+            last = Some(*published);
+            confirms.waiting.pop_front();
+        }
+        if let Some(last) = last {
+            confirms.tell(last, self.number, out);
+        }
+        !confirms.waiting.is_empty()
     }
 }

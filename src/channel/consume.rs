@@ -101,6 +101,10 @@ impl Channel {
             return Err(BrokerError::GetReplyTo { queue: name, vhost: s.vhost.name.to_string() }.into());
         }
         let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
+        if queue.is_first_on_disk(&s.peer.outbox) {
+            *s.later = true;
+            return Ok(());
+        }
         let subscription = match get.no_ack {
             true => None,
             false => Some(self.subscriptions.of_get(&queue).ok_or(ChannelError::TooManyConsumers(SUBSCRIPTIONS_MAX))?),

@@ -12,28 +12,29 @@ use crate::error::Error;
 
 impl Channel {
     pub(super) fn exchange_declare(&self, m: &exchange::Declare<'_>, s: &mut Session<'_>) -> Result<(), Error> {
-        s.vhost.declare_exchange(&Declare {
+        let declare = Declare {
             name: &clean(m.exchange),
             exchange_type: m.kind,
             passive: m.passive,
             flags: ExchangeFlags { durable: m.durable, auto_delete: m.auto_delete, internal: m.internal },
             arguments: m.arguments,
-        })?;
+        };
+        s.vhost.declare_exchange(&declare, s.fx)?;
         self.answer(m.nowait, Method::ExchangeDeclareOk(exchange::DeclareOk {}), s)
     }
 
     pub(super) fn exchange_delete(&self, m: &exchange::Delete<'_>, s: &mut Session<'_>) -> Result<(), Error> {
-        s.vhost.delete_exchange(&clean(m.exchange), m.if_unused)?;
+        s.vhost.delete_exchange(&clean(m.exchange), m.if_unused, s.fx)?;
         self.answer(m.nowait, Method::ExchangeDeleteOk(exchange::DeleteOk {}), s)
     }
 
     pub(super) fn exchange_bind(&self, m: &exchange::Bind<'_>, s: &mut Session<'_>) -> Result<(), Error> {
-        s.vhost.bind_exchange(&clean(m.destination), &clean(m.source), m.routing_key, m.arguments)?;
+        s.vhost.bind_exchange(&clean(m.destination), &clean(m.source), m.routing_key, m.arguments, s.fx)?;
         self.answer(m.nowait, Method::ExchangeBindOk(exchange::BindOk {}), s)
     }
 
     pub(super) fn exchange_unbind(&self, m: &exchange::Unbind<'_>, s: &mut Session<'_>) -> Result<(), Error> {
-        s.vhost.unbind_exchange(&clean(m.destination), &clean(m.source), m.routing_key, m.arguments)?;
+        s.vhost.unbind_exchange(&clean(m.destination), &clean(m.source), m.routing_key, m.arguments, s.fx)?;
         self.answer(m.nowait, Method::ExchangeUnbindOk(exchange::UnbindOk {}), s)
     }
 
@@ -55,7 +56,7 @@ impl Channel {
                 auto_delete: m.auto_delete,
                 arguments: &m.arguments.to_owned(),
             };
-            let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id)?;
+            let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id, s.fx)?;
             if created {
                 note_no_effect(&queue, s.fx);
             }
@@ -81,14 +82,14 @@ impl Channel {
     pub(super) fn queue_bind(&self, m: &queue::Bind<'_>, s: &mut Session<'_>) -> Result<(), Error> {
         let (queue, key) = self.binding_names(m.queue, m.routing_key)?;
         refuse_reply_address(&queue)?;
-        s.vhost.bind_queue(&queue, &clean(m.exchange), &key, m.arguments, s.peer.id)?;
+        s.vhost.bind_queue(&queue, &clean(m.exchange), &key, m.arguments, s.peer.id, s.fx)?;
         self.answer(m.nowait, Method::QueueBindOk(queue::BindOk {}), s)
     }
 
     pub(super) fn queue_unbind(&self, m: &queue::Unbind<'_>, s: &mut Session<'_>) -> Result<(), Error> {
         let (queue, key) = self.binding_names(m.queue, m.routing_key)?;
         refuse_reply_address(&queue)?;
-        s.vhost.unbind_queue(&queue, &clean(m.exchange), &key, m.arguments, s.peer.id)?;
+        s.vhost.unbind_queue(&queue, &clean(m.exchange), &key, m.arguments, s.peer.id, s.fx)?;
         self.answer(false, Method::QueueUnbindOk(queue::UnbindOk {}), s)
     }
 

@@ -81,6 +81,8 @@ pub struct Session<'a> {
     pub pending: &'a mut usize,
     /// The connection's exclusive queues, to be deleted with it.
     pub owned: &'a mut Vec<Arc<Queue>>,
+    /// Set if the method must be handled again when the disk is ready: nothing has been done.
+    pub later: &'a mut bool,
 }
 
 impl Session<'_> {

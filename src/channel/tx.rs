@@ -80,6 +80,8 @@ impl Channel {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
         let Transaction { publishes, settlements, bytes } = std::mem::take(&mut **tx);
         *s.pending -= bytes;
+        // On disk all of it is there, or nothing.
+        let group = s.broker.journal().map(|journal| journal.group());
         let mut taken = true;
         for publication in publishes {
             match publication {
@@ -98,6 +100,7 @@ impl Channel {
             self.settle(unacked, settlement, s);
         }
         s.apply_batch();
+        drop(group);
         if !taken {
             return Err(ChannelError::PartialCommit.into());
         }

@@ -5,6 +5,7 @@ use leveret_protocol::frame::{self, kind};
 use leveret_protocol::method::{basic, channel, connection};
 use leveret_protocol::{Content, Frame, Method, State, Step, whole_publish};
 
+use super::disk::may_be_logged;
 use super::end::{End, Refused};
 use super::error::{ConnectionError, method_named};
 use super::scratch::Scratch;
@@ -90,6 +91,7 @@ macro_rules! session {
             hold: &mut $connection.hold,
             pending: &mut $connection.pending,
             owned: &mut $connection.owned,
+            later: &mut $connection.disk.later,
         }
     };
 }
@@ -110,7 +112,7 @@ impl<S> Connection<S> {
     /// `written` is the length of the output before.
     fn handle_frames(&mut self, input: &[u8], written: usize, scratch: &mut Scratch) -> Result<usize, End> {
         let mut at = 0;
-        while !self.blocked && self.output.replies_len() + self.output.len() - written < REPLIES_MAX {
+        while !self.blocked && !self.disk.stops() && self.output.replies_len() + self.output.len() - written < REPLIES_MAX {
             let rest = &input[at..];
             let decoded = frame::decode(rest, self.peer.frame_max);
             let (frame, len) = match decoded {
@@ -120,6 +122,7 @@ impl<S> Connection<S> {
             };
             at += len;
             match self.frame(&frame, &input[at..], scratch) {
+                Ok(_) if self.disk.later => at -= len,
                 Ok(behind) => at += behind,
                 Err(end) => {
                     self.partial = input[at..].to_vec();
@@ -143,11 +146,7 @@ impl<S> Connection<S> {
             self.hold = Some(hold);
         }
         let confirming = scratch.batch.take_confirming();
-        for number in &confirming {
-            if let Some(channel) = self.channels.open(*number) {
-                channel.send_confirms(&mut self.output);
-            }
-        }
+        self.confirm(&confirming, scratch);
         scratch.batch.reuse_confirming(confirming);
         for number in scratch.batch.take_resuming() {
             if let Some(channel) = self.channels.open(number) {
@@ -335,6 +334,7 @@ impl<S> Connection<S> {
         if !settles {
             self.flush(scratch);
         }
+        let output = may_be_logged(id).then(|| std::mem::take(&mut self.output));
         let result = match method {
             Method::ChannelOpen(_) => Err(ConnectionError::SecondChannelOpen.into()),
             Method::ChannelClose(_) => {
@@ -350,6 +350,10 @@ impl<S> Connection<S> {
                 None => Ok(()),
             },
         };
+        if let Some(output) = output {
+            let reply = std::mem::replace(&mut self.output, output);
+            self.answer(reply, &result, scratch);
+        }
         for note in scratch.fx.take_notes() {
             tracing::warn!(?note);
         }
@@ -442,7 +446,7 @@ impl<S> Connection<S> {
         }
         self.blocked = true;
         if self.abilities.connection_blocked {
-            self.output.method(0, &Method::ConnectionBlocked(connection::Blocked { reason: "low on memory" }));
+            self.output.method(0, &Method::ConnectionBlocked(connection::Blocked { reason: self.shared.broker.memory().alarm_reason() }));
         }
     }
 

@@ -33,7 +33,7 @@ impl Shared {
             seed: config.seed.unwrap_or_else(rand::random),
         };
         Arc::new(Self {
-            broker: Broker::new(settings),
+            broker: Broker::new(settings, None),
             mechanisms: users.mechanisms(),
             users,
             server_properties: greeting::server_properties(config.compat, host),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::disk::DiskWait;
 use super::end::{End, Refused};
 use super::frames::Channels;
 use super::handshake::{Abilities, Negotiated};
@@ -58,6 +59,7 @@ pub(super) struct Connection<S> {
     pub(super) blocked: bool,
     /// A queue holds this connection back.
     pub(super) hold: Option<Hold>,
+    pub(super) disk: DiskWait,
     held_until: Option<Pin<Box<Sleep>>>,
     heartbeat: Option<Heartbeat<Instant>>,
     beat: Option<Pin<Box<Sleep>>>,
@@ -90,6 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             partial: negotiated.rest,
             blocked: false,
             hold: None,
+            disk: DiskWait::default(),
             held_until: None,
             beat: heartbeat.map(|_| Box::pin(sleep_until(Instant::now()))),
             heartbeat,
@@ -183,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Reads once and handles what has come. Tells how many bytes that were.
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Result<usize, End>> {
-        if self.blocked || self.output.replies_len() >= REPLIES_MAX || self.is_held(cx) {
+        if self.blocked || self.disk.stops() || self.output.replies_len() >= REPLIES_MAX || self.is_held(cx) {
             return Poll::Pending;
         }
         let mut input = std::mem::take(&mut scratch.input);
@@ -250,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends the heartbeats that are due and gives up a mute peer.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let unheard = self.blocked || self.hold.is_some() || self.output.replies_len() >= REPLIES_MAX;
+        let unheard = self.blocked || self.disk.stops() || self.hold.is_some() || self.output.replies_len() >= REPLIES_MAX;
         let (Some(heartbeat), Some(beat)) = (&mut self.heartbeat, &mut self.beat) else { return Poll::Pending };
         while beat.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
@@ -286,6 +289,9 @@ impl<S> Connection<S> {
         self.peer.outbox.take(&mut scratch.taken, has_room, cx.waker());
         if std::mem::take(&mut scratch.taken.released) {
             self.released(scratch);
+        }
+        if std::mem::take(&mut scratch.taken.disk_is_ready) {
+            self.disk_is_ready(scratch);
         }
         self.encode_taken(scratch);
         if let Some(Forced(why)) = scratch.taken.forced.take() {

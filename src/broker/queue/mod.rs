@@ -1,9 +1,10 @@
 //! A queue: messages in order, the consumers that share them, and who holds what unacked.
 //!
 //! All its state stands behind one lock. Whoever holds it hands messages straight to the outboxes of consumers that can take them.
-//! Lock order: vhost tables, then one queue, then one outbox. Never two queues at once.
+//! Lock order: vhost tables, then one queue, then one outbox, then the journal. Never two queues at once.
 
 mod consumers;
+mod disk;
 mod limits;
 mod ready;
 #[cfg(test)]
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use consumers::{ChannelLimit, ConsumerKey, Subscriber};
+pub use disk::{OnDisk, Recovered};
 pub use ready::Entry;
 
 use self::consumers::Consumers;
+use self::disk::{Log, Paging};
 use self::limits::Limits;
 use self::ready::{Ready, footprint};
 use super::connection::ConnectionId;
@@ -56,6 +59,7 @@ pub struct Queue {
     pub owner: Option<ConnectionId>,
     limits: Option<Limits>,
     memory: Arc<Memory>,
+    disk: Option<OnDisk>,
     state: Mutex<State>,
 }
 
@@ -72,12 +76,15 @@ struct State {
     /// Consumers keep up, as far as is known: publishers may be held back.
     paced: bool,
     held_back: Vec<Arc<Outbox>>,
+    paging: Paging,
     deleted: bool,
 }
 
 /// A publisher that a queue holds back.
 pub struct Hold {
     queue: Arc<Queue>,
+    /// It waits for the disk, as long as that takes.
+    for_disk: bool,
     /// What the queue had delivered when the hold began.
     delivered: u64,
     /// How often it may go on.
@@ -88,6 +95,10 @@ impl Hold {
     /// The hold has lasted its time. True if it goes on, because the consumers are at work; false if the publisher goes on.
     pub fn goes_on(&mut self) -> bool {
         let mut state = self.queue.state.lock();
+        if self.for_disk {
+            let logged = self.queue.disk.as_ref().and_then(|disk| disk.journal.as_ref());
+            return state.paging.must_hold() || logged.is_some_and(|journal| journal.is_behind());
+        }
         let taken = state.delivered - std::mem::replace(&mut self.delivered, state.delivered);
         state.paced &= taken >= KEEP_UP_BYTES;
         self.left = self.left.saturating_sub(1);
@@ -162,16 +173,18 @@ pub struct Counts {
 }
 
 impl Queue {
-    /// An empty queue.
+    /// A queue with what the store has of it, or an empty one. Without `disk` it lives in memory alone.
     pub fn new(
         name: Box<str>,
         key: QueueKey,
         settings: QueueSettings,
         owner: Option<ConnectionId>,
         memory: Arc<Memory>,
+        disk: Option<OnDisk>,
+        recovered: Option<Recovered>,
     ) -> Self {
         let state = State {
-            ready: Ready::default(),
+            ready: recovered.map_or_else(Ready::default, Recovered::ready),
             consumers: Consumers::default(),
             unacked: 0,
             charged: 0,
@@ -179,10 +192,11 @@ impl Queue {
             delivered: 0,
             paced: true,
             held_back: Vec::new(),
+            paging: Paging::default(),
             deleted: false,
         };
         let limits = Limits::of(&settings);
-        Self { name, key, settings, owner, limits, memory, state: Mutex::new(state) }
+        Self { name, key, settings, owner, limits, memory, disk, state: Mutex::new(state) }
     }
 
     /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
@@ -197,14 +211,18 @@ impl Queue {
         let mut state = self.state.lock();
         let charged = state.charged;
         let published = !messages.is_empty();
-        state.publish(messages);
-        state.settle(settled);
+        let mut log = Log::of(self);
+        state.publish(messages, log.as_mut());
+        state.settle(settled, log.as_mut());
+        let (logged, log_is_behind) = log.map_or((0, false), Log::finish);
+        fx.logged(logged);
         state.dispatch(self, fx);
-        let delivered = (published && state.hold_back(publisher)).then_some(state.delivered);
+        let for_disk = published && self.waits_for_disk(&mut state, log_is_behind, publisher);
+        let delivered = (for_disk || published && state.hold_back(publisher)).then_some(state.delivered);
         let change = state.charged as i64 - charged as i64;
         drop(state);
         self.memory.add(change, fx);
-        delivered.map(|delivered| Hold { queue: self.clone(), delivered, left: HOLDS_MAX })
+        delivered.map(|delivered| Hold { queue: self.clone(), for_disk, delivered, left: HOLDS_MAX })
     }
 
     /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
@@ -215,13 +233,16 @@ impl Queue {
 
     /// Adds one message unless that is too many. False if it was refused.
     pub fn offer(self: &Arc<Self>, message: Message, fx: &mut Effects) -> bool {
-        self.change(fx, |state| {
-            let full = self.limits.is_some_and(|limits| limits.would_exceed(&state.ready, message.body_len()));
-            if !full {
-                state.publish(&mut vec![message]);
+        let (taken, logged) = self.change(fx, |state| {
+            if self.limits.is_some_and(|limits| limits.would_exceed(&state.ready, message.body_len())) {
+                return (false, 0);
             }
-            !full
-        })
+            let mut log = Log::of(self);
+            state.publish(&mut vec![message], log.as_mut());
+            (true, log.map_or(0, |log| log.finish().0))
+        });
+        fx.logged(logged);
+        taken
     }
 
     /// Delivers what can be delivered.
@@ -276,10 +297,16 @@ impl Queue {
         if no_ack {
             change = -(entry.message.cost() as i64);
             state.charged = state.charged.saturating_sub(entry.message.cost());
+            if let Some(mut log) = Log::of(self) {
+                log.settle(entry.position, &entry.message);
+            }
         } else {
             state.unacked += 1;
+            state.paging.delivered(entry.position);
+            self.log_delivered(&mut state);
         }
         let left = state.ready.len();
+        self.fetch(&mut state);
         state.release_publishers(fx);
         drop(state);
         self.memory.add(change, fx);
@@ -307,7 +334,8 @@ impl Queue {
     /// Drops the ready messages and tells how many there were (M-11).
     pub fn purge(&self, fx: &mut Effects) -> usize {
         let mut state = self.state.lock();
-        let purged = state.ready.clear();
+        let (purged, ranges) = state.ready.clear();
+        self.forget_ranges(&ranges, purged.body_bytes() as u64, purged.is_deep(), fx);
         let cost = purged.cost();
         state.charged = state.charged.saturating_sub(cost);
         state.release_publishers(fx);
@@ -329,7 +357,8 @@ impl Queue {
             return Err(DeleteRefused::InUse);
         }
         state.deleted = true;
-        let ready = state.ready.clear();
+        let (ready, _) = state.ready.clear();
+        self.discard_all();
         state.charged = state.charged.saturating_sub(ready.cost());
         for consumer in state.consumers.drain() {
             // Under the lock, so that it comes before anything that a later consumer of the same channel gets.
@@ -369,18 +398,26 @@ impl Queue {
 }
 
 impl State {
-    fn publish(&mut self, messages: &mut Vec<Message>) {
+    fn publish(&mut self, messages: &mut Vec<Message>, log: Option<&mut Log<'_>>) {
         if self.deleted {
             messages.clear();
             return;
         }
+        let Some(log) = log else {
+            for message in messages.drain(..) {
+                self.charged += message.cost();
+                self.ready.push(message);
+            }
+            return;
+        };
         for message in messages.drain(..) {
             self.charged += message.cost();
+            log.publish(self.ready.next_position(), &message);
             self.ready.push(message);
         }
     }
 
-    fn settle(&mut self, settled: &mut Vec<Settled>) {
+    fn settle(&mut self, settled: &mut Vec<Settled>, mut log: Option<&mut Log<'_>>) {
         for Settled { consumer, settlement, entry } in settled.drain(..) {
             self.unacked -= 1;
             if let Some(consumer) = consumer {
@@ -388,7 +425,10 @@ impl State {
             }
             match settlement {
                 Settlement::Ack | Settlement::Discard => {
-                    self.charged = self.charged.saturating_sub(entry.message.cost())
+                    self.charged = self.charged.saturating_sub(entry.message.cost());
+                    if let Some(log) = log.as_mut().filter(|_| !self.deleted) {
+                        log.settle(entry.position, &entry.message);
+                    }
                 }
                 Settlement::Requeue if self.deleted => self.charged = self.charged.saturating_sub(entry.message.cost()),
                 Settlement::Requeue => self.ready.put_back(Entry { redelivered: true, ..entry }),
@@ -399,7 +439,7 @@ impl State {
     fn dispatch(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
         let mut budget = DISPATCH_MAX;
         let mut finished = true;
-        while !self.ready.is_empty() {
+        while !self.ready.is_headless() {
             let Some(consumer) = self.consumers.next() else { break };
             if budget == 0 {
                 fx.go_on(queue.clone());
@@ -412,16 +452,23 @@ impl State {
         if let Some(limits) = queue.limits
             && finished
         {
-            self.drop_head(limits);
+            self.drop_head(limits, queue);
         }
+        queue.log_delivered(self);
+        queue.page_out(self);
+        queue.fetch(self);
         self.release_publishers(fx);
     }
 
     /// Drops the oldest messages beyond the limits; there is nobody to take them.
-    fn drop_head(&mut self, limits: Limits) {
+    fn drop_head(&mut self, limits: Limits, queue: &Queue) {
+        let mut log = Log::of(queue);
         while limits.exceeded(&self.ready) {
-            let Some(Entry { message, .. }) = self.ready.pop() else { return };
+            let Some(Entry { position, message, .. }) = self.ready.pop() else { return };
             self.charged = self.charged.saturating_sub(message.cost());
+            if let Some(log) = &mut log {
+                log.settle(position, &message);
+            }
         }
     }
 
@@ -431,14 +478,19 @@ impl State {
         let (channel, subscription, no_ack) = (subscriber.channel, subscriber.subscription, subscriber.no_ack);
         let outbox = subscriber.outbox.clone();
         let mut run = outbox.deliver();
+        let mut log = Log::of(queue);
         let mut delivered = 0;
-        while delivered < max && !self.ready.is_empty() && run.has_room() && self.consumers.take_credit(key) {
+        while delivered < max && !self.ready.is_headless() && run.has_room() && self.consumers.take_credit(key) {
             let Some(Entry { position, redelivered, message }) = self.ready.pop() else { break };
             self.delivered += footprint(&message) as u64;
             if no_ack {
                 self.charged = self.charged.saturating_sub(message.cost());
+                if let Some(log) = &mut log {
+                    log.settle(position, &message);
+                }
             } else {
                 self.unacked += 1;
+                self.paging.delivered(position);
             }
             run.push(Delivery { channel, redelivered, subscription, position, message });
             delivered += 1;

@@ -136,6 +136,7 @@ impl Topology {
         }));
         same_hash.push(id);
         self.connect(id);
+        self.record_binding_made(id);
         true
     }
 

@@ -2,7 +2,7 @@
 
 use leveret_protocol::{FieldTable, Table, Value};
 
-use super::{Exchange, ExchangeDefinition, ExchangeFlags, Topology, TopologyError};
+use super::{Change, Exchange, ExchangeDefinition, ExchangeFlags, Topology, TopologyError};
 use crate::broker::exchange::{Bindings, ExchangeId, ExchangeType, text, type_name};
 
 /// The argument that names the alternate exchange.
@@ -67,8 +67,10 @@ impl Topology {
         Ok(exchange_type)
     }
 
-    pub(super) fn insert_exchange(&mut self, definition: ExchangeDefinition) {
+    /// Adds an exchange of a name that is not in use.
+    pub fn insert_exchange(&mut self, definition: ExchangeDefinition) {
         self.generation += 1;
+        self.record(|| Change::ExchangeMade(definition.clone()));
         let name = definition.name.as_bytes().into();
         let id = self.exchanges.insert(Exchange {
             alternate: alternate(&definition.arguments),

@@ -11,6 +11,7 @@
 //! - The default exchange has no bindings: it routes by the names of the queues.
 
 mod bind;
+mod changes;
 mod declare;
 mod error;
 mod read;
@@ -29,6 +30,7 @@ use smallvec::SmallVec;
 use super::exchange::{BindingId, Bindings, Destination, ExchangeId, ExchangeType, Place};
 use super::slab::Slab;
 
+pub use self::changes::{BoundPair, Change};
 pub use self::declare::Declare;
 pub use self::error::{ExchangeRef, QueueRef, TopologyError};
 pub use self::read::{BindingEntry, Endpoint};
@@ -42,7 +44,7 @@ pub struct QueueKey(pub u32);
 /// What `exchange.declare` says of an exchange besides its type and arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ExchangeFlags {
-    /// Stays when the broker restarts; kept and compared, as in RabbitMQ, without further effect.
+    /// Kept and compared. As in RabbitMQ 4.3, an exchange without it survives a restart too.
     pub durable: bool,
     /// Goes with the last binding of which it is the source.
     pub auto_delete: bool,
@@ -76,6 +78,8 @@ pub struct Topology {
     /// Bindings by the hash of what makes them the same (M-09).
     identities: HashMap<u64, SmallVec<[BindingId; 2]>, RandomState>,
     identity_hasher: RandomState,
+    /// None if nobody wants to know.
+    changes: Option<Vec<Change>>,
 }
 
 #[derive(Debug)]
@@ -93,6 +97,8 @@ struct Exchange {
 #[derive(Debug)]
 struct Queue {
     name: Box<str>,
+    /// It is there after a restart, and so are its bindings.
+    lasting: bool,
     incoming: Vec<BindingId>,
 }
 
@@ -134,6 +140,7 @@ impl Topology {
             bindings: Slab::new(),
             identities: HashMap::default(),
             identity_hasher: RandomState::default(),
+            changes: None,
         };
         topology.predeclare("", ExchangeType::Direct, false);
         for (name, exchange_type, internal) in PREDECLARED {
@@ -149,11 +156,11 @@ impl Topology {
 
     /// Makes a queue known, which binds it to the default exchange by its name.
     ///
-    /// Neither name nor key may be in use.
-    pub fn add_queue(&mut self, name: &str, queue: QueueKey) {
+    /// Neither name nor key may be in use. `lasting` says that it is there after a restart.
+    pub fn add_queue(&mut self, name: &str, queue: QueueKey, lasting: bool) {
         self.generation += 1;
         let by_name = self.queue_names.insert(name.as_bytes().into(), queue);
-        let by_key = self.queues.insert(queue, Queue { name: name.into(), incoming: Vec::new() });
+        let by_key = self.queues.insert(queue, Queue { name: name.into(), lasting, incoming: Vec::new() });
         debug_assert!(by_name.is_none() && by_key.is_none(), "a queue added twice");
     }
 

@@ -3,7 +3,7 @@
 use leveret_protocol::Table;
 
 use super::bind::{Identity, identity};
-use super::{QueueKey, Topology, TopologyError};
+use super::{Change, QueueKey, Topology, TopologyError};
 use crate::broker::exchange::{BindingId, Destination, ExchangeId};
 
 /// What was removed.
@@ -86,6 +86,9 @@ impl Topology {
     /// Forgets a queue and its bindings. One that is not known is no error.
     pub fn remove_queue(&mut self, queue: QueueKey) -> Removed {
         let mut removed = Removed::default();
+        for at in 0..self.queues.get(&queue).map_or(0, |gone| gone.incoming.len()) {
+            self.record_binding_gone(self.queues[&queue].incoming[at]);
+        }
         let Some(gone) = self.queues.remove(&queue) else {
             return removed;
         };
@@ -107,6 +110,7 @@ impl Topology {
             return removed;
         };
         self.generation += 1;
+        self.record_binding_gone(id);
         let mut unused = Vec::new();
         self.detach_from_source(id, &mut unused);
         self.detach_from_destination(id);
@@ -122,11 +126,13 @@ impl Topology {
             self.generation += 1;
             // First what it leads to: then a binding to itself is gone from both its lists.
             for binding in std::mem::take(&mut self.exchanges[id.0].outgoing) {
+                self.record_binding_gone(binding);
                 self.detach_from_destination(binding);
                 self.forget_binding(binding);
                 removed.bindings += 1;
             }
             for binding in std::mem::take(&mut self.exchanges[id.0].incoming) {
+                self.record_binding_gone(binding);
                 self.detach_from_source(binding, &mut waiting);
                 self.forget_binding(binding);
                 removed.bindings += 1;
@@ -134,6 +140,7 @@ impl Topology {
             let exchange = self.exchanges.remove(id.0);
             let name = exchange.definition.name;
             self.exchange_names.remove(name.as_bytes());
+            self.record(|| Change::ExchangeGone(name.clone()));
             removed.exchanges.push(name);
         }
     }

@@ -322,7 +322,7 @@ impl Rig {
         let max_length = self.max_length.filter(|_| name == 0);
         let settings = QueueSettings { max_length: max_length.map(|max| max as u64), ..self.settings.clone() };
         let q = self.queues.len();
-        let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, self.memory.clone());
+        let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, self.memory.clone(), None, None);
         self.queues.push(Arc::new(queue));
         self.model.add_queue(max_length);
         self.named[name] = q;

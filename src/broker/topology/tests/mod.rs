@@ -63,7 +63,7 @@ impl Place {
     fn queue(&mut self, name: &str) -> QueueKey {
         let key = QueueKey(u32::try_from(self.queues.len()).unwrap());
         self.queues.push(name.to_owned());
-        self.topology.add_queue(name, key);
+        self.topology.add_queue(name, key, true);
         key
     }
 

@@ -284,7 +284,7 @@ impl Pair {
             }
             Step::AddQueue(queue) => {
                 if self.model.queues.insert(queue) {
-                    self.topology.add_queue(&format!("q{queue}"), QueueKey(queue));
+                    self.topology.add_queue(&format!("q{queue}"), QueueKey(queue), true);
                 }
             }
             Step::RemoveQueue(queue) => {

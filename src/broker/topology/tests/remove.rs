@@ -132,7 +132,7 @@ fn a_queue_key_can_be_used_again() {
     place.bind("q", "x", "").unwrap();
     place.topology.remove_queue(q);
     assert!(place.route("", "q").is_empty());
-    place.topology.add_queue("q", q);
+    place.topology.add_queue("q", q, true);
     assert!(place.route("x", "").is_empty());
     assert_eq!(place.route("", "q"), ["q"]);
 }

@@ -1,0 +1,204 @@
+//! Definitions as the store keeps them: a key that names one, and a value from which it is made again.
+//!
+//! A key is an octet for the kind and then parts, each behind its length. What a binding is stands in its key alone.
+
+use leveret_protocol::{FieldTable, FieldValue, Table};
+
+use super::exchange::ExchangeType;
+use super::journal::QueueId;
+use super::topology::{BoundPair, ExchangeDefinition, ExchangeFlags};
+
+/// Bytes of a key or a value.
+pub type Bytes = Box<[u8]>;
+
+/// A definition read from its key and value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Definition {
+    /// An exchange of a vhost.
+    Exchange(String, ExchangeDefinition),
+    /// A durable queue of a vhost.
+    Queue(String, QueueDefinition),
+    /// A binding of a vhost.
+    Binding(String, BoundPair),
+}
+
+/// A durable queue as it was declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueDefinition {
+    /// Its name.
+    pub name: String,
+    /// Names it in the store.
+    pub id: QueueId,
+    /// The flag.
+    pub auto_delete: bool,
+    /// The arguments, with the queue's type.
+    pub arguments: FieldTable,
+}
+
+const BINDING: u8 = b'B';
+const EXCHANGE: u8 = b'E';
+const QUEUE: u8 = b'Q';
+
+/// Key and value of an exchange.
+pub fn exchange(vhost: &str, definition: &ExchangeDefinition) -> (Bytes, Bytes) {
+    let flags = definition.flags;
+    let mut value = FieldTable::new();
+    value.push("type", definition.exchange_type.as_str());
+    value.push("durable", flags.durable);
+    value.push("auto_delete", flags.auto_delete);
+    value.push("internal", flags.internal);
+    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
+    (exchange_key(vhost, &definition.name), value.encode().into())
+}
+
+/// Key of an exchange.
+pub fn exchange_key(vhost: &str, name: &str) -> Bytes {
+    key(EXCHANGE, &[vhost.as_bytes(), name.as_bytes()])
+}
+
+/// Key and value of a queue.
+pub fn queue(vhost: &str, definition: &QueueDefinition) -> (Bytes, Bytes) {
+    let mut value = FieldTable::new();
+    value.push("id", FieldValue::I64(definition.id.0 as i64));
+    value.push("auto_delete", definition.auto_delete);
+    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
+    (queue_key(vhost, &definition.name), value.encode().into())
+}
+
+/// Key of a queue.
+pub fn queue_key(vhost: &str, name: &str) -> Bytes {
+    key(QUEUE, &[vhost.as_bytes(), name.as_bytes()])
+}
+
+/// Key of a binding.
+pub fn binding_key(vhost: &str, pair: &BoundPair) -> Bytes {
+    let to_queue = [u8::from(pair.to_queue)];
+    let parts = [vhost.as_bytes(), pair.source.as_bytes(), &to_queue, pair.destination.as_bytes(), &pair.key];
+    key(BINDING, &[&parts[..], &[&pair.arguments]].concat())
+}
+
+/// Reads a definition; none if key and value are nothing of the kind.
+pub fn read(key: &[u8], value: &[u8]) -> Option<Definition> {
+    let (kind, mut rest) = key.split_first()?;
+    let vhost = text(part(&mut rest)?)?;
+    match *kind {
+        EXCHANGE => Some(Definition::Exchange(vhost, read_exchange(text(part(&mut rest)?)?, value)?)),
+        QUEUE => Some(Definition::Queue(vhost, read_queue(text(part(&mut rest)?)?, value)?)),
+        BINDING => {
+            let pair = BoundPair {
+                source: text(part(&mut rest)?)?.into(),
+                to_queue: part(&mut rest)? == [1],
+                destination: text(part(&mut rest)?)?.into(),
+                key: part(&mut rest)?.into(),
+                arguments: part(&mut rest)?.into(),
+            };
+            Some(Definition::Binding(vhost, pair))
+        }
+        _ => None,
+    }
+}
+
+fn read_exchange(name: String, value: &[u8]) -> Option<ExchangeDefinition> {
+    let value = Table::parse(value).ok()?.to_owned();
+    let flag = |name| Some(matches!(value.get(name)?, FieldValue::Bool(true)));
+    Some(ExchangeDefinition {
+        name: name.into(),
+        exchange_type: ExchangeType::parse(value.get("type")?.as_str()?).ok()?,
+        flags: ExchangeFlags {
+            durable: flag("durable")?,
+            auto_delete: flag("auto_delete")?,
+            internal: flag("internal")?,
+        },
+        arguments: arguments(&value)?,
+    })
+}
+
+fn read_queue(name: String, value: &[u8]) -> Option<QueueDefinition> {
+    let value = Table::parse(value).ok()?.to_owned();
+    Some(QueueDefinition {
+        name,
+        id: QueueId(value.get("id")?.as_integer()? as u64),
+        auto_delete: matches!(value.get("auto_delete")?, FieldValue::Bool(true)),
+        arguments: arguments(&value)?,
+    })
+}
+
+fn arguments(value: &FieldTable) -> Option<FieldTable> {
+    match value.get("arguments")? {
+        FieldValue::Table(arguments) => Some(arguments.clone()),
+        _ => None,
+    }
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Bytes {
+    let mut key = vec![kind];
+    for part in parts {
+        key.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        key.extend_from_slice(part);
+    }
+    key.into()
+}
+
+fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, behind) = rest.split_first_chunk::<4>()?;
+    let (part, behind) = behind.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+    *rest = behind;
+    Some(part)
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn some_arguments() -> FieldTable {
+        let mut arguments = FieldTable::new();
+        arguments.push("x-max-length", FieldValue::I32(10));
+        arguments
+    }
+
+    #[test]
+    fn definitions_come_back_as_they_went_in() {
+        let definition = ExchangeDefinition {
+            name: "e".into(),
+            exchange_type: ExchangeType::Topic,
+            flags: ExchangeFlags { durable: true, auto_delete: false, internal: true },
+            arguments: some_arguments(),
+        };
+        let (key, value) = exchange("/", &definition);
+        assert_eq!(read(&key, &value), Some(Definition::Exchange("/".to_owned(), definition)));
+
+        let definition = QueueDefinition {
+            name: "q".to_owned(),
+            id: QueueId(u64::MAX),
+            auto_delete: true,
+            arguments: some_arguments(),
+        };
+        let (key, value) = queue("v", &definition);
+        assert_eq!(read(&key, &value), Some(Definition::Queue("v".to_owned(), definition)));
+
+        let pair = BoundPair {
+            source: "s".into(),
+            destination: "d".into(),
+            to_queue: true,
+            key: [0, 255].into(),
+            arguments: some_arguments().encode().into(),
+        };
+        assert_eq!(read(&binding_key("/", &pair), &[]), Some(Definition::Binding("/".to_owned(), pair)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            key in prop::collection::vec(any::<u8>(), 0..60),
+            value in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let _ = read(&key, &value);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What ties a broker to a store: the journal it writes, the pager it calls, and the queues that the store knows by their ids.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+
+use super::arguments::{QueueSettings, QueueType};
+use super::definitions::Bytes;
+use super::effects::Effects;
+use super::journal::{Journal, Op, Pager, QueueId};
+use super::queue::{OnDisk, Queue};
+
+/// See the module. A broker without one keeps everything in memory and forgets it at its end.
+pub struct Durability {
+    /// What is to be written.
+    pub journal: Arc<Journal>,
+    /// Who takes messages out of memory.
+    pub pager: Arc<dyn Pager>,
+    queues: DashMap<QueueId, Arc<Queue>, RandomState>,
+    next_id: AtomicU64,
+}
+
+impl Durability {
+    /// Queues made from now on get ids from `next_id` on.
+    pub fn new(journal: Arc<Journal>, pager: Arc<dyn Pager>, next_id: u64) -> Self {
+        Self { journal, pager, queues: DashMap::default(), next_id: AtomicU64::new(next_id) }
+    }
+
+    /// The queue of this id, if it is not gone.
+    pub fn queue(&self, id: QueueId) -> Option<Arc<Queue>> {
+        self.queues.get(&id).map(|queue| queue.clone())
+    }
+
+    /// All queues that have an id.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        self.queues.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    /// An id that no queue has had in this store.
+    pub(super) fn new_id(&self) -> QueueId {
+        QueueId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What a queue with these settings needs.
+    pub(super) fn on_disk(&self, id: QueueId, settings: &QueueSettings) -> OnDisk {
+        OnDisk {
+            id,
+            journal: settings.durable.then(|| self.journal.clone()),
+            pager: self.pager.clone(),
+            keeps_all: settings.queue_type != QueueType::Classic,
+        }
+    }
+
+    pub(super) fn add(&self, queue: &Arc<Queue>) {
+        if let Some(disk) = queue.on_disk() {
+            self.queues.insert(disk.id, queue.clone());
+        }
+    }
+
+    pub(super) fn remove(&self, queue: &Queue) {
+        if let Some(disk) = queue.on_disk() {
+            self.queues.remove(&disk.id);
+        }
+    }
+
+    pub(super) fn define(&self, (key, value): (Bytes, Bytes), fx: &mut Effects) {
+        fx.logged(self.journal.write().push(Op::Define { key, value }));
+    }
+
+    pub(super) fn forget(&self, key: Bytes, fx: &mut Effects) {
+        fx.logged(self.journal.write().push(Op::Forget { key }));
+    }
+}
