@@ -1,8 +1,11 @@
 //! What the broker can be told. Each value has a default, a command line option and an environment variable.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::broker::BrokerSettings;
 use crate::broker::compat::Compat;
+use crate::store::Durability;
 
 /// Settings of a server; all limits carry their units in their names.
 #[derive(Clone, Debug)]
@@ -23,6 +26,12 @@ pub struct Config {
     pub message_size_max_bytes: u64,
     /// Bytes of messages in memory; above it publishers are blocked (C-27).
     pub memory_max_bytes: u64,
+    /// Where what survives a restart is kept; none if nothing is.
+    pub data_dir: Option<PathBuf>,
+    /// When something counts as durable.
+    pub durability: Durability,
+    /// Free space of the data directory in bytes, below which publishers are blocked (B-15).
+    pub disk_free_limit_bytes: u64,
     /// From accepting a connection to connection.open (C-03).
     pub handshake_timeout: Duration,
     /// The line of RabbitMQ to follow where they differ.
@@ -40,6 +49,20 @@ pub struct Config {
 /// Memory for messages when nothing is said: small enough for a laptop, and publishers are stopped, not dropped, above it.
 const MEMORY_MAX_BYTES: u64 = 1 << 30;
 
+/// RabbitMQ's limit.
+pub const DISK_FREE_LIMIT_BYTES: u64 = 50_000_000;
+
+impl Config {
+    /// What the core is made with.
+    pub fn broker_settings(&self) -> BrokerSettings {
+        BrokerSettings {
+            compat: self.compat,
+            memory_max: self.memory_max_bytes,
+            seed: self.seed.unwrap_or_else(rand::random),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let compat = Compat::default();
@@ -52,6 +75,9 @@ impl Default for Config {
             heartbeat_secs: 60,
             message_size_max_bytes: compat.default_message_size_max(),
             memory_max_bytes: MEMORY_MAX_BYTES,
+            data_dir: None,
+            durability: Durability::Group,
+            disk_free_limit_bytes: DISK_FREE_LIMIT_BYTES,
             handshake_timeout: Duration::from_secs(10),
             compat,
             user: "guest".to_owned(),

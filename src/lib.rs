@@ -12,4 +12,6 @@ pub mod config;
 pub mod connection;
 pub mod error;
 pub mod output;
+pub mod persistence;
 pub mod server;
+pub mod store;

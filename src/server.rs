@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -12,6 +13,8 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::connection::{self, Shared};
+use crate::persistence::{self, Persistence, PersistenceError};
+use crate::store;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -32,16 +35,46 @@ const SHUTDOWN_TEXT: &str = "broker forced connection closure with reason 'shutd
 pub struct Server {
     listener: TcpListener,
     shared: Arc<Shared>,
+    persistence: Option<Persistence>,
 }
 
+/// Why a server cannot run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The address is not one of this machine, or the port is in use.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address as configured.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Persistence(#[from] PersistenceError),
+    /// The store failed while the broker ran: it has ended, so that nothing is confirmed that is not kept.
+    #[error("the store failed, so the broker has ended: {0}")]
+    Store(String),
+}
+
+/// How often it is looked whether queues should keep less in memory.
+const MEMORY_CHECK: Duration = Duration::from_millis(200);
+
 impl Server {
-    /// Listens on the configured address. Must be called within a tokio runtime.
+    /// Listens on the configured address and makes the broker, from its data directory if it has one. Must be called within a tokio
+    /// runtime; it blocks while the directory is read.
     ///
     /// # Errors
-    /// The address is not one of this machine, or the port is in use.
-    pub fn bind(config: Config) -> io::Result<Self> {
-        let listener = listen(&config)?;
-        Ok(Self { listener, shared: Shared::new(config, &host_name()) })
+    /// See [`ServeError`].
+    pub fn bind(config: Config) -> Result<Self, ServeError> {
+        let listener = listen(&config).map_err(|error| ServeError::Listen { address: wanted(&config), error })?;
+        let host = host_name();
+        let Some(dir) = &config.data_dir else {
+            return Ok(Self { listener, shared: Shared::new(config, &host), persistence: None });
+        };
+        let options = store::Options { durability: config.durability, disk_free_limit: config.disk_free_limit_bytes };
+        let (broker, persistence) = persistence::open(dir, options, config.broker_settings())?;
+        Ok(Self { listener, shared: Shared::with_broker(config, &host, broker), persistence: Some(persistence) })
     }
 
     /// Where it listens.
@@ -57,17 +90,37 @@ impl Server {
         &self.shared
     }
 
-    /// Serves until `shutdown` is done; then closes every connection with 320 and gives them a few seconds.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Serves until `shutdown` is done; then closes every connection with 320, gives them a few seconds, and closes the store.
+    ///
+    /// # Errors
+    /// The store has failed.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         tokio::select! {
             () = self.accept(&alive) => {}
             () = shutdown => {}
+            () = self.save_memory() => {}
+            error = failed(self.persistence.as_ref()) => return Err(ServeError::Store(error)),
         }
         drop((self.listener, alive));
         info!(connections = self.shared.broker.connection_count(), "shutting down");
         self.shared.broker.close_connections(SHUTDOWN_TEXT);
         let _ = time::timeout(SHUTDOWN_PATIENCE, all_gone.recv()).await;
+        if let Some(persistence) = self.persistence {
+            let _ = tokio::task::spawn_blocking(move || persistence.close()).await;
+        }
+        Ok(())
+    }
+
+    /// Lets queues that nobody uses keep less in memory when the broker is short of it.
+    async fn save_memory(&self) {
+        let Some(durability) = self.shared.broker.durability() else { return std::future::pending().await };
+        loop {
+            time::sleep(MEMORY_CHECK).await;
+            if self.shared.broker.memory().is_tight() {
+                durability.queues().iter().for_each(|queue| queue.save_memory());
+            }
+        }
     }
 
     async fn accept(&self, alive: &mpsc::Sender<()>) {
@@ -93,6 +146,21 @@ impl Server {
             connection::serve(socket, Some(peer), shared).await;
             drop(alive);
         });
+    }
+}
+
+async fn failed(persistence: Option<&Persistence>) -> String {
+    match persistence {
+        Some(persistence) => persistence.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The configured address, for messages.
+fn wanted(config: &Config) -> String {
+    match config.bind.contains(':') {
+        true => format!("[{}]:{}", config.bind, config.port),
+        false => format!("{}:{}", config.bind, config.port),
     }
 }
 

@@ -92,6 +92,11 @@ impl Compat {
         }
     }
 
+    /// Whether a restart takes exchanges away that are not durable.
+    pub const fn forgets_transient_exchanges(self) -> bool {
+        matches!(self, Self::V4_2 | Self::V3_13)
+    }
+
     /// Whether only failed deliveries count to the delivery limit, so not `basic.nack` and `basic.recover` (0.1).
     pub const fn delivery_limit_counts_failures_only(self) -> bool {
         matches!(self, Self::Lenient | Self::V4_3)

@@ -38,7 +38,9 @@ pub use kept::Kept;
 pub use memory::Memory;
 pub use message::{Body, Message, Parts};
 pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
-pub use queue::{ChannelLimit, ConsumerKey, Counts, Entry, Hold, OnDisk, Queue, Recovered, Settled, Settlement, Subscriber};
+pub use queue::{
+    ChannelLimit, ConsumerKey, Counts, Entry, Hold, OnDisk, Queue, Recovered, Settled, Settlement, Subscriber,
+};
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
 pub use topology::RouteScratch;
 pub use vhost::{Found, QueueDeclare, VHost};

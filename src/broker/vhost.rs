@@ -155,7 +155,9 @@ impl VHost {
         arguments: Table<'_>,
         fx: &mut Effects,
     ) -> Result<(), BrokerError> {
-        self.change(fx, |graph| graph.topology.unbind_exchange(destination, source, key, arguments).map(drop::<Removed>))
+        self.change(fx, |graph| {
+            graph.topology.unbind_exchange(destination, source, key, arguments).map(drop::<Removed>)
+        })
     }
 
     /// Binds a queue (M-09).

@@ -1,17 +1,18 @@
 //! `leveret`: runs the broker.
 
+use std::io;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{fs, io};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
 use crate::broker::compat::Compat;
-use crate::config::Config;
+use crate::config::{Config, DISK_FREE_LIMIT_BYTES};
 use crate::server::Server;
+use crate::store::Durability;
 
 /// Options of the broker. Each can be given by its environment variable as well.
 #[derive(Args, Debug)]
@@ -31,6 +32,15 @@ pub struct ServeArgs {
     /// Directory for what survives a restart; made if it is missing
     #[arg(long, env = "LEVERET_DATA_DIR", default_value = "leveret-data", value_name = "DIRECTORY")]
     data_dir: PathBuf,
+
+    /// When something counts as kept: group (flushed to disk, in groups), os (handed to the system: survives kill -9 but not a
+    /// power cut), or interval:<ms> (the same, flushed at that interval)
+    #[arg(long, env = "LEVERET_DURABILITY", default_value = "group", value_name = "WHEN")]
+    durability: Durability,
+
+    /// Bytes of free disk space below which publishers are blocked
+    #[arg(long, env = "LEVERET_DISK_FREE_LIMIT", default_value_t = DISK_FREE_LIMIT_BYTES, value_name = "BYTES")]
+    disk_free_limit: u64,
 
     /// What to log on stderr: off, error, warn, info, debug or trace
     #[arg(long, env = "LEVERET_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
@@ -104,28 +114,11 @@ impl ServeArgs {
             .with_writer(log)
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .init();
-        if !self.ephemeral {
-            self.prepare_data_dir()?;
-            tracing::warn!(data_dir = %self.data_dir.display(), "nothing is kept on disk yet: a restart begins empty");
-        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
         runtime.block_on(serve(self.config()))
-    }
-
-    fn prepare_data_dir(&self) -> Result<(), String> {
-        let dir = &self.data_dir;
-        let probe = dir.join(".writable");
-        let result =
-            fs::create_dir_all(dir).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
-        result.map_err(|error| {
-            format!(
-                "cannot use data directory '{}': {error}; choose another by --data-dir, or --ephemeral",
-                dir.display()
-            )
-        })
     }
 
     fn config(self) -> Config {
@@ -138,6 +131,9 @@ impl ServeArgs {
             heartbeat_secs: self.heartbeat,
             message_size_max_bytes: self.max_message_size.unwrap_or_else(|| self.compat.default_message_size_max()),
             memory_max_bytes: self.memory_max,
+            data_dir: (!self.ephemeral).then_some(self.data_dir),
+            durability: self.durability,
+            disk_free_limit_bytes: self.disk_free_limit,
             handshake_timeout: Duration::from_secs(self.handshake_timeout),
             compat: self.compat,
             user: self.default_user,
@@ -149,12 +145,8 @@ impl ServeArgs {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
-    let wanted = match config.bind.contains(':') {
-        true => format!("[{}]:{}", config.bind, config.port),
-        false => format!("{}:{}", config.bind, config.port),
-    };
-    let server = Server::bind(config).map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
-    let address = server.local_addr().map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
+    let server = Server::bind(config).map_err(|error| error.to_string())?;
+    let address = server.local_addr().map_err(|error| format!("cannot say where it listens: {error}"))?;
     let shutdown = shutdown_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut stdout = io::stdout().lock();
     let said =
@@ -163,8 +155,7 @@ async fn serve(config: Config) -> Result<(), String> {
     if let Err(error) = said {
         tracing::warn!(%error, "cannot write to stdout");
     }
-    server.run(shutdown).await;
-    Ok(())
+    server.run(shutdown).await.map_err(|error| error.to_string())
 }
 
 /// Done when the process is asked to end.

@@ -112,7 +112,10 @@ impl<S> Connection<S> {
     /// `written` is the length of the output before.
     fn handle_frames(&mut self, input: &[u8], written: usize, scratch: &mut Scratch) -> Result<usize, End> {
         let mut at = 0;
-        while !self.blocked && !self.disk.stops() && self.output.replies_len() + self.output.len() - written < REPLIES_MAX {
+        while !self.blocked
+            && !self.disk.stops()
+            && self.output.replies_len() + self.output.len() - written < REPLIES_MAX
+        {
             let rest = &input[at..];
             let decoded = frame::decode(rest, self.peer.frame_max);
             let (frame, len) = match decoded {
@@ -446,7 +449,10 @@ impl<S> Connection<S> {
         }
         self.blocked = true;
         if self.abilities.connection_blocked {
-            self.output.method(0, &Method::ConnectionBlocked(connection::Blocked { reason: self.shared.broker.memory().alarm_reason() }));
+            self.output.method(
+                0,
+                &Method::ConnectionBlocked(connection::Blocked { reason: self.shared.broker.memory().alarm_reason() }),
+            );
         }
     }
 

@@ -7,13 +7,13 @@ use leveret_protocol::EncodedTable;
 
 use super::greeting;
 use crate::auth::Users;
-use crate::broker::{Broker, BrokerSettings, ConnectionId};
+use crate::broker::{Broker, ConnectionId};
 use crate::config::Config;
 
 /// See the module.
 pub struct Shared {
     /// The core.
-    pub broker: Broker,
+    pub broker: Arc<Broker>,
     /// The settings.
     pub config: Config,
     pub(super) users: Users,
@@ -23,17 +23,18 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A new broker with these settings. `host` is the machine's name (C-05).
+    /// A new broker with these settings that keeps everything in memory. `host` is the machine's name (C-05).
     pub fn new(config: Config, host: &str) -> Arc<Self> {
+        let broker = Arc::new(Broker::new(config.broker_settings(), None));
+        Self::with_broker(config, host, broker)
+    }
+
+    /// The same with a broker that is there.
+    pub fn with_broker(config: Config, host: &str, broker: Arc<Broker>) -> Arc<Self> {
         let loopback = config.loopback_users.clone();
         let users = Users::new(&config.user, &config.password, loopback, config.compat.offers_anonymous());
-        let settings = BrokerSettings {
-            compat: config.compat,
-            memory_max: config.memory_max_bytes,
-            seed: config.seed.unwrap_or_else(rand::random),
-        };
         Arc::new(Self {
-            broker: Broker::new(settings, None),
+            broker,
             mechanisms: users.mechanisms(),
             users,
             server_properties: greeting::server_properties(config.compat, host),

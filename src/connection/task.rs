@@ -253,7 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends the heartbeats that are due and gives up a mute peer.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let unheard = self.blocked || self.disk.stops() || self.hold.is_some() || self.output.replies_len() >= REPLIES_MAX;
+        let unheard =
+            self.blocked || self.disk.stops() || self.hold.is_some() || self.output.replies_len() >= REPLIES_MAX;
         let (Some(heartbeat), Some(beat)) = (&mut self.heartbeat, &mut self.beat) else { return Poll::Pending };
         while beat.as_mut().poll(cx).is_ready() {
             let now = Instant::now();

@@ -109,6 +109,16 @@ impl Wire {
         }
     }
 
+    /// The next frame, or None when TCP ends, wherever it ends.
+    pub(crate) fn next_before_the_end(&mut self) -> Option<OwnedFrame> {
+        while matches!(frame::decode(&self.received, 0), Ok(None)) {
+            if !self.fill() {
+                return None;
+            }
+        }
+        self.next()
+    }
+
     /// All bytes until TCP ends.
     pub(crate) fn bytes_to_end(&mut self) -> Vec<u8> {
         while self.fill() {}

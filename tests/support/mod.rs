@@ -5,6 +5,7 @@ mod expected;
 mod frame;
 mod handshake;
 mod methods;
+mod process;
 mod server;
 mod topology;
 
@@ -23,6 +24,7 @@ pub(crate) use expected::{Close, closes, locked, no_exchange, no_queue, q_named,
 pub(crate) use frame::{Delivered, OwnedFrame, names};
 pub(crate) use handshake::Login;
 pub(crate) use methods::*;
+pub(crate) use process::{Kept, Process};
 pub(crate) use server::{panics, start};
 
 /// Where the broker under test listens: `LEVERET_TEST_URL`, or one in this process that all tests share.

@@ -32,7 +32,7 @@ pub(crate) fn start(config: Config) -> SocketAddr {
         runtime.block_on(async {
             let server = Server::bind(config).expect("a free port");
             bound.send(server.local_addr().unwrap()).unwrap();
-            server.run(future::pending()).await;
+            server.run(future::pending()).await.expect("it runs on");
         });
     });
     address.recv().expect("the broker starts")

@@ -208,12 +208,7 @@ impl Queue {
         if let Some(disk) = &self.disk
             && let Some(wanted) = state.ready.want()
         {
-            disk.pager.request(Request::Load {
-                queue: disk.id,
-                from: wanted.from,
-                to: wanted.to,
-                bytes: LOAD_BYTES,
-            });
+            disk.pager.request(Request::Load { queue: disk.id, from: wanted.from, to: wanted.to, bytes: LOAD_BYTES });
         }
     }
 

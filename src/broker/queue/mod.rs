@@ -384,6 +384,11 @@ impl Queue {
         Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() }
     }
 
+    /// Memory charged for it, in bytes.
+    pub fn charged(&self) -> usize {
+        self.state.lock().charged
+    }
+
     /// Runs a change under the lock, then delivers what can be delivered.
     fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();

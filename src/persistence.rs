@@ -1,0 +1,199 @@
+//! What lets a broker outlive its process: opens the store of a data directory, makes the broker again from what it holds, and carries
+//! between the store's threads and the queues.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::broker::definitions::{self, Definition};
+use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request};
+use crate::broker::{Broker, BrokerSettings, Durability, Effects, Kept, Queue};
+use crate::store::{self, Recovered, RecoveredQueue, Sink, Store, StoreError};
+
+/// Why a broker cannot be made from a data directory.
+#[derive(Debug, Error)]
+pub enum PersistenceError {
+    /// The store cannot be opened, or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store of a running broker.
+pub struct Persistence {
+    journal: Arc<Journal>,
+    pager: Arc<StorePager>,
+    failure: Arc<Failure>,
+}
+
+/// The store has failed for good; nothing is confirmed any more.
+#[derive(Default)]
+struct Failure {
+    error: Mutex<Option<String>>,
+    happened: Notify,
+}
+
+/// Hands requests to the store. It is given to the queues before the store runs.
+#[derive(Default)]
+struct StorePager(OnceLock<Store<Kept>>);
+
+impl Pager for StorePager {
+    fn request(&self, request: Request<Kept>) {
+        if let Some(store) = self.0.get() {
+            store.request(request);
+        }
+    }
+}
+
+/// Opens the store of a data directory and makes the broker that it holds.
+///
+/// # Errors
+/// The directory cannot be used, another process uses it, or it is damaged where no single queue can be left out.
+pub fn open(
+    dir: &Path,
+    options: store::Options,
+    settings: BrokerSettings,
+) -> Result<(Arc<Broker>, Persistence), PersistenceError> {
+    let progress = |done: u64, of: u64| info!(done, of, "reading the data directory, bytes");
+    let (opening, recovered) = store::open_dir(dir, options, progress)?;
+    if let Some(cut) = &recovered.cut {
+        warn!(%cut, "the end of the log was torn by a crash: cut off; nothing that was confirmed is in it");
+    }
+    let journal = Arc::new(Journal::new());
+    let pager = Arc::new(StorePager::default());
+    let durability = Arc::new(Durability::new(journal.clone(), pager.clone(), recovered.next_queue_id));
+    let broker = Arc::new(Broker::new(settings, Some(durability.clone())));
+    restore(&broker, &durability, recovered);
+    let failure = Arc::new(Failure::default());
+    let link = Link { broker: broker.clone(), durability, failure: failure.clone() };
+    let store = opening.start(journal.clone(), Arc::new(link));
+    let _ = pager.0.set(store);
+    Ok((broker, Persistence { journal, pager, failure }))
+}
+
+impl Persistence {
+    /// Waits until the store fails for good; gives why.
+    pub async fn failed(&self) -> String {
+        loop {
+            let happened = self.failure.happened.notified();
+            if let Some(error) = self.failure.error.lock().clone() {
+                return error;
+            }
+            happened.await;
+        }
+    }
+
+    /// Writes what is left, marks the directory clean and ends the store's threads. Blocks until that is done.
+    pub fn close(&self) {
+        self.journal.close();
+        if let Some(store) = self.pager.0.get() {
+            store.close();
+        }
+    }
+}
+
+/// Makes exchanges, queues and bindings again. What has no place any more is forgotten, and said.
+fn restore(broker: &Broker, durability: &Durability, recovered: Recovered) {
+    let mut messages: HashMap<QueueId, RecoveredQueue> =
+        recovered.queues.into_iter().map(|queue| (queue.queue, queue)).collect();
+    let mut damaged: HashMap<QueueId, StoreError> = recovered.damaged.into_iter().collect();
+    let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, value) in recovered.definitions {
+        match definitions::read(&key, &value) {
+            Some(Definition::Exchange(vhost, definition)) => exchanges.push((key, vhost, definition)),
+            Some(Definition::Queue(vhost, definition)) => queues.push((vhost, definition)),
+            Some(Definition::Binding(vhost, pair)) => bindings.push((key, vhost, pair)),
+            None => warn!(key = %String::from_utf8_lossy(&key), "a definition cannot be read: left as it is"),
+        }
+    }
+    for (key, vhost, definition) in exchanges {
+        if !definition.flags.durable && broker.compat().forgets_transient_exchanges() {
+            durability.journal.write().push(Op::Forget { key });
+        } else {
+            broker.add_vhost(&vhost).restore_exchange(definition);
+        }
+    }
+    let mut count = 0;
+    for (vhost, definition) in queues {
+        let recovered = messages.remove(&definition.id).map(Into::into);
+        match broker.add_vhost(&vhost).restore_queue(&definition, recovered) {
+            Ok(queue) => {
+                count += 1;
+                if let Some(error) = damaged.remove(&definition.id) {
+                    error!(queue = %queue.name, %error, "the queue stays closed");
+                    queue.fail();
+                }
+            }
+            Err(error) => error!(queue = %definition.name, %error, "the queue cannot be made again: left as it is"),
+        }
+    }
+    for (key, vhost, pair) in bindings {
+        if !broker.add_vhost(&vhost).restore_binding(&pair) {
+            durability.journal.write().push(Op::Forget { key });
+        }
+    }
+    for queue in messages.into_keys() {
+        durability.journal.write().push(Op::Drop { queue });
+    }
+    if count > 0 {
+        info!(queues = count, clean = recovered.clean, "restored");
+    }
+}
+
+impl From<RecoveredQueue> for crate::broker::Recovered {
+    fn from(queue: RecoveredQueue) -> Self {
+        Self { first: queue.first, next: queue.next, count: queue.count, body_bytes: queue.weight }
+    }
+}
+
+/// What the store's threads tell, brought to the queues.
+struct Link {
+    broker: Arc<Broker>,
+    durability: Arc<Durability>,
+    failure: Arc<Failure>,
+}
+
+impl Link {
+    fn with_queue(&self, id: QueueId, tell: impl FnOnce(&Arc<Queue>, &mut Effects)) {
+        let mut fx = Effects::default();
+        if let Some(queue) = self.durability.queue(id) {
+            tell(&queue, &mut fx);
+        }
+        fx.apply();
+    }
+}
+
+impl Sink<Kept> for Link {
+    fn loaded(&self, queue: QueueId, from: u64, result: Result<Vec<Loaded<Kept>>, StoreError>) {
+        self.with_queue(queue, |queue, fx| {
+            if let Err(error) = &result {
+                error!(queue = %queue.name, %error, "the queue cannot be read: it is closed");
+            }
+            queue.loaded(from, result.ok(), fx);
+        });
+    }
+
+    fn paged_out(&self, queue: QueueId, _bytes: usize) {
+        self.with_queue(queue, |queue, fx| queue.paged_out(fx));
+    }
+
+    fn space_low(&self, low: bool) {
+        match low {
+            true => warn!("the disk is nearly full: publishers are blocked"),
+            false => info!("the disk has space again"),
+        }
+        let mut fx = Effects::default();
+        self.broker.memory().set_disk_low(low, &mut fx);
+        fx.apply();
+    }
+
+    fn failed(&self, error: StoreError) {
+        error!(%error, "the store has failed: nothing is confirmed any more");
+        *self.failure.error.lock() = Some(error.to_string());
+        self.failure.happened.notify_waiters();
+    }
+}

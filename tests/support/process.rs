@@ -1,0 +1,130 @@
+//! Brokers in processes of their own, with a data directory that outlives them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Login, Wire};
+
+/// A data directory; it goes with the test.
+pub(crate) struct Kept {
+    dir: TempDir,
+}
+
+/// A running broker. Dropping it is `kill -9`.
+pub(crate) struct Process {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Kept {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory for the test") }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Starts a broker on it.
+    pub(crate) fn start(&self) -> Process {
+        self.start_with(&[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(&self, options: &[&str]) -> Process {
+        self.try_start(options).unwrap_or_else(|(status, log)| panic!("the broker ended with {status}: {log}"))
+    }
+
+    /// Starts a broker that may refuse to; then its exit and what it said on stderr.
+    pub(crate) fn try_start(&self, options: &[&str]) -> Result<Process, (ExitStatus, String)> {
+        Process::start(&self.path(), options)
+    }
+}
+
+impl Process {
+    fn start(data_dir: &Path, options: &[&str]) -> Result<Self, (ExitStatus, String)> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_leveret"))
+            .args(["--bind", "127.0.0.1", "--port", "0", "--data-dir"])
+            .arg(data_dir)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the broker's binary");
+        let log = Arc::new(Mutex::new(String::new()));
+        let reader = thread::spawn({
+            let (mut stderr, log) = (child.stderr.take().expect("a pipe"), log.clone());
+            move || {
+                let mut piece = [0; 4096];
+                while let Ok(n @ 1..) = stderr.read(&mut piece) {
+                    log.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..n]));
+                }
+            }
+        });
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut address = None;
+        for line in lines.by_ref().map_while(Result::ok) {
+            if let Some(listens) = line.strip_prefix("Listening for AMQP on ") {
+                address = listens.parse().ok();
+            }
+            if line == "Server startup complete" {
+                let address = address.expect("its address comes first");
+                return Ok(Self { child, address, log });
+            }
+        }
+        let status = child.wait().expect("it has ended");
+        let _ = reader.join();
+        let log = log.lock().unwrap().clone();
+        Err((status, log))
+    }
+
+    /// What it has said on stderr.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// A connection with channel 1.
+    pub(crate) fn open(&self) -> Wire {
+        let mut wire = Wire::connect_to(self.address);
+        wire.log_in(&Login::default());
+        wire
+    }
+
+    /// SIGTERM, and its exit.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(told.is_ok_and(|status| status.success()));
+        for _ in 0..1000 {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end: {}", self.log());
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
