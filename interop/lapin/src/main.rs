@@ -6,6 +6,7 @@ mod contents;
 mod errors;
 mod proxy;
 mod publishing;
+mod restart;
 mod routing;
 mod session;
 
@@ -37,6 +38,9 @@ async fn main() -> ExitCode {
     };
     std::panic::set_hook(Box::new(|_| ()));
     let only: Vec<String> = std::env::args().skip(1).collect();
+    if let ["restart", step] = only.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return restarted(step).await;
+    }
     let mut failed = false;
     for (name, scenario) in scenarios {
         let name = name.replace('_', "-");
@@ -58,6 +62,20 @@ async fn main() -> ExitCode {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+async fn restarted(step: &str) -> ExitCode {
+    let step: Scenario = match step {
+        "before" => |session| Box::pin(restart::before(session)),
+        _ => |session| Box::pin(restart::after(session)),
+    };
+    match attempt(step).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("{problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 
