@@ -55,7 +55,7 @@ fn setting(name: &str) -> Option<u64> {
 fn what_was_confirmed_survives_kill_9() {
     let seed = setting("LEVERET_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let rounds = setting("LEVERET_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    println!("LEVERET_CRASH_SEED={seed}");
+    eprintln!("LEVERET_CRASH_SEED={seed}");
     let mut random = Random(seed);
     let kept = Kept::new();
     set_up(&kept.start());

@@ -38,7 +38,7 @@ impl Payload for Kept {
 
     fn write(&self, out: &mut Vec<u8>) {
         let message = &self.message;
-        let flags = u8::from(message.is_persistent()) * PERSISTENT | u8::from(self.lasting) * LASTING;
+        let flags = (u8::from(message.is_persistent()) * PERSISTENT) | (u8::from(self.lasting) * LASTING);
         // The lengths are those of short strings, which fit an octet.
         out.extend_from_slice(&[flags, message.exchange().len() as u8, message.routing_key().len() as u8]);
         out.extend_from_slice(&(message.properties().len() as u32).to_le_bytes());

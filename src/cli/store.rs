@@ -1,0 +1,52 @@
+//! `leveret store`: looks at a data directory that no broker uses, and mends it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::store;
+
+/// What to do with a data directory.
+#[derive(Args, Debug)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Read everything and say what is damaged; changes nothing. Exits with 1 if something is
+    Check(Directory),
+    /// Cut off or leave out what cannot be read, and say what is lost by that
+    Repair(Directory),
+}
+
+#[derive(Args, Debug)]
+struct Directory {
+    /// The data directory
+    #[arg(long, env = "LEVERET_DATA_DIR", default_value = "leveret-data", value_name = "DIRECTORY")]
+    data_dir: PathBuf,
+}
+
+impl StoreArgs {
+    /// Does it and prints what was found.
+    ///
+    /// # Errors
+    /// One line for a person to read: the directory cannot be used, or it is damaged.
+    pub(super) fn run(&self) -> Result<(), String> {
+        let (Action::Check(Directory { data_dir }) | Action::Repair(Directory { data_dir })) = &self.action;
+        let report = match &self.action {
+            Action::Check(_) => store::check(data_dir),
+            Action::Repair(_) => store::repair(data_dir),
+        };
+        let report = report.map_err(|error| error.to_string())?;
+        write!(io::stdout().lock(), "{report}").map_err(|error| format!("cannot write to stdout: {error}"))?;
+        match &self.action {
+            Action::Check(_) if report.is_damaged() => {
+                Err(format!("'{}' is damaged; `leveret store repair` makes it usable again", data_dir.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
