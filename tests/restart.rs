@@ -57,6 +57,7 @@ fn q_41_persistent_messages_of_durable_queues_survive_in_order() {
         assert_eq!(c.counts("q"), (3, 0));
         publish_all(&mut c, "q", &["4"]);
         assert_eq!(drain(&mut c, "q"), ["1", "2", "3", "4"]);
+        c.call(durable("another")); // what came before it is on disk too
         end(broker);
 
         let broker = kept.start();
@@ -114,8 +115,8 @@ fn q_41_what_was_unacked_is_ready_and_marked_redelivered() {
         c.call(qos(2));
         c.call(consume("q", "t"));
         let got = c.deliveries(2);
-        c.send(1, ack(got[0].delivery_tag));
         c.call(cancel("t"));
+        c.send(1, ack(got[0].delivery_tag));
         publish_all(&mut c, "q", &["4"]); // what came before it is on disk too
         end(broker);
         assert_eq!(drain(&mut kept.start().open(), "q"), ["2r", "3", "4"]);

@@ -24,11 +24,14 @@ pub trait Payload: Clone + Send + Sync + 'static {
     /// Whether it survives a restart; one that does not is written only when memory is short.
     fn is_persistent(&self) -> bool;
 
-    /// Whether both are handles of one message.
-    fn is_same(&self, other: &Self) -> bool;
+    /// The same for all handles of one message while it lives, if several queues may hold it.
+    fn shared_id(&self) -> Option<usize>;
 
     /// Bytes that [`Payload::write`] appends.
     fn encoded_len(&self) -> usize;
+
+    /// It must be flushed before it is confirmed, whatever the policy (quorum queues).
+    fn must_be_flushed(&self) -> bool;
 
     /// Bytes of its body, as length limits count them.
     fn weight(&self) -> u64;
@@ -130,6 +133,15 @@ pub enum Request<P> {
         /// The last.
         last: u64,
     },
+}
+
+impl<P> Request<P> {
+    /// The queue that it is about.
+    pub fn queue(&self) -> QueueId {
+        match self {
+            Self::PageOut { queue, .. } | Self::Load { queue, .. } | Self::Discard { queue, .. } => *queue,
+        }
+    }
 }
 
 /// Who takes messages out of memory and brings them back: the store.

@@ -10,6 +10,8 @@ pub struct Kept {
     pub message: Message,
     /// It is persistent, or its queue keeps all messages.
     pub lasting: bool,
+    /// Its queue promises that what it confirms is flushed.
+    pub flushed: bool,
 }
 
 /// Octet of flags, lengths of exchange and routing key, length of the properties; then these and the body.
@@ -24,12 +26,16 @@ impl Payload for Kept {
         self.lasting
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.message.is_same(&other.message) && self.lasting == other.lasting
+    fn shared_id(&self) -> Option<usize> {
+        self.message.shared_id()
     }
 
     fn encoded_len(&self) -> usize {
         HEAD_LEN + self.message.wire_len()
+    }
+
+    fn must_be_flushed(&self) -> bool {
+        self.flushed
     }
 
     fn weight(&self) -> u64 {
@@ -61,7 +67,11 @@ impl Payload for Kept {
             persistent: flags & PERSISTENT != 0,
             copies: 1,
         };
-        Some(Self { message: Message::new(&mut Vec::with_capacity(bytes.len()), parts), lasting: flags & LASTING != 0 })
+        Some(Self {
+            message: Message::new(&mut Vec::with_capacity(bytes.len()), parts),
+            lasting: flags & LASTING != 0,
+            flushed: false,
+        })
     }
 }
 
@@ -96,7 +106,7 @@ mod tests {
                 persistent,
                 copies: 1,
             };
-            let kept = Kept { message: Message::new(&mut Vec::new(), parts), lasting };
+            let kept = Kept { message: Message::new(&mut Vec::new(), parts), lasting, flushed: false };
             let mut bytes = Vec::new();
             kept.write(&mut bytes);
             prop_assert_eq!(bytes.len(), kept.encoded_len());

@@ -131,10 +131,10 @@ impl Message {
         self.head().body_len as usize
     }
 
-    /// Whether both are handles of one message.
+    /// The same for all handles of one message while it lives; none if it went to one queue only.
     #[inline]
-    pub fn is_same(&self, other: &Self) -> bool {
-        std::ptr::eq(&raw const self.0.header, &raw const other.0.header)
+    pub fn shared_id(&self) -> Option<usize> {
+        (self.head().copies > 1).then(|| (&raw const self.0.header).addr())
     }
 
     /// Whether it was published with `delivery-mode` 2.

@@ -9,7 +9,7 @@ use crate::store;
 
 /// What to do with a data directory.
 #[derive(Args, Debug)]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     #[command(subcommand)]
     action: Action,
 }

@@ -94,7 +94,7 @@ impl<'a> Log<'a> {
     #[inline]
     pub(super) fn publish(&mut self, position: u64, message: &Message) {
         if self.keeps(message) {
-            let message = Kept { message: message.clone(), lasting: true };
+            let message = Kept { message: message.clone(), lasting: true, flushed: self.disk.keeps_all };
             let op = Op::Publish { queue: self.disk.id, position, message };
             self.position = self.writing().push(op);
         }
@@ -227,7 +227,8 @@ impl Queue {
         state.paging.runs.push_back(cost);
         state.paging.bytes += cost;
         let lasts = |message: &Message| disk.journal.is_some() && (disk.keeps_all || message.is_persistent());
-        let keep = |(position, message)| (position, Kept { lasting: lasts(&message), message });
+        let keep =
+            |(position, message)| (position, Kept { lasting: lasts(&message), flushed: disk.keeps_all, message });
         disk.pager.request(Request::PageOut { queue: disk.id, run: run.into_iter().map(keep).collect() });
     }
 

@@ -1,0 +1,161 @@
+//! The checkpoint: all that the store knows at a place of the log, in one file that is replaced whole.
+
+use std::path::Path;
+
+use roaring::RoaringTreemap;
+
+use super::bytes::{Cursor, put_piece, put_u64s};
+use super::disk::Disk;
+use super::error::StoreError;
+use super::log::LogPosition;
+use super::segment::Segment;
+use super::shelf::Shelf;
+use crate::broker::journal::QueueId;
+
+/// Its file.
+pub(super) const FILE: &str = "checkpoint";
+const NEW_FILE: &str = "checkpoint.new";
+
+const MAGIC: u64 = u64::from_le_bytes(*b"LEVCHK\r\n");
+const VERSION: u32 = 1;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Checkpoint {
+    /// Effects of the log up to here are in it.
+    pub(super) applied: LogPosition,
+    /// Files of the log from this generation on may hold messages that are nowhere else.
+    pub(super) from_generation: u64,
+    /// The broker ended in order: nothing is behind `applied`.
+    pub(super) clean: bool,
+    /// Queues made from now on get ids from here on.
+    pub(super) next_queue: u64,
+    pub(super) definitions: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub(super) shelves: Vec<Shelf>,
+}
+
+/// Begins a checkpoint's bytes; definitions and shelves follow, then [`end`].
+pub(super) fn begin(
+    applied: LogPosition,
+    from_generation: u64,
+    clean: bool,
+    next_queue: u64,
+    definitions: usize,
+    shelves: usize,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_u64s(&mut out, &[MAGIC, u64::from(VERSION), applied.generation, applied.offset, from_generation]);
+    put_u64s(&mut out, &[u64::from(clean), next_queue, definitions as u64, shelves as u64]);
+    out
+}
+
+/// Appends a definition.
+pub(super) fn put_definition(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    put_piece(out, key);
+    put_piece(out, value);
+}
+
+/// Appends what survives a restart of a queue's messages.
+pub(super) fn put_shelf(out: &mut Vec<u8>, shelf: &Shelf) {
+    put_u64s(out, &[shelf.queue.0, shelf.next, shelf.weight, shelf.delivered, shelf.marks.len() as u64]);
+    for (position, mark) in &shelf.marks {
+        put_u64s(out, &[*position, *mark]);
+    }
+    put_map(out, &shelf.unfiled);
+    put_u64s(out, &[shelf.segments.len() as u64]);
+    for segment in &shelf.segments {
+        put_u64s(out, &[segment.number, segment.len]);
+        match segment.transient.is_empty() {
+            true => put_map(out, &segment.live),
+            false => put_map(out, &(&segment.live - &segment.transient)),
+        }
+    }
+}
+
+/// Ends a checkpoint's bytes.
+pub(super) fn end(out: &mut Vec<u8>) {
+    let crc = crc32c::crc32c(out);
+    out.extend_from_slice(&crc.to_le_bytes());
+}
+
+/// Puts a checkpoint in place of the one before.
+///
+/// # Errors
+/// What the disk says; then the one before is still there.
+pub(super) fn write(disk: &dyn Disk, bytes: &[u8]) -> Result<(), StoreError> {
+    let file = disk.create(Path::new(NEW_FILE)).map_err(StoreError::io("create", NEW_FILE))?;
+    file.write_at(bytes, 0).map_err(StoreError::io("write", NEW_FILE))?;
+    file.sync_data().map_err(StoreError::io("flush", NEW_FILE))?;
+    disk.rename(Path::new(NEW_FILE), Path::new(FILE)).map_err(StoreError::io("rename", NEW_FILE))?;
+    disk.sync_dir(Path::new("")).map_err(StoreError::io("flush", "."))
+}
+
+/// Reads the checkpoint; none if there is none yet.
+///
+/// # Errors
+/// What the disk says, or it is damaged.
+pub(super) fn read(disk: &dyn Disk) -> Result<Option<Checkpoint>, StoreError> {
+    let file = match disk.open(Path::new(FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", FILE)(error)),
+    };
+    let len = file.len().map_err(StoreError::io("read", FILE))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let n = file.read_at(&mut bytes, 0).map_err(StoreError::io("read", FILE))?;
+    bytes.truncate(n);
+    decode(&bytes).map(Some).ok_or_else(|| StoreError::damaged(FILE, 0, "its checksum or its contents do not hold"))
+}
+
+/// Reads a checkpoint's bytes; none if they are none.
+pub(super) fn decode(bytes: &[u8]) -> Option<Checkpoint> {
+    let (checked, crc) = bytes.split_last_chunk::<4>()?;
+    if u32::from_le_bytes(*crc) != crc32c::crc32c(checked) {
+        return None;
+    }
+    let mut cursor = Cursor(checked);
+    if (cursor.u64()?, cursor.u64()?) != (MAGIC, u64::from(VERSION)) {
+        return None;
+    }
+    let mut checkpoint = Checkpoint {
+        applied: LogPosition { generation: cursor.u64()?, offset: cursor.u64()? },
+        from_generation: cursor.u64()?,
+        clean: cursor.u64()? == 1,
+        next_queue: cursor.u64()?,
+        ..Checkpoint::default()
+    };
+    let (definitions, shelves) = (cursor.u64()?, cursor.u64()?);
+    for _ in 0..definitions {
+        checkpoint.definitions.push((cursor.piece()?.into(), cursor.piece()?.into()));
+    }
+    for _ in 0..shelves {
+        checkpoint.shelves.push(read_shelf(&mut cursor)?);
+    }
+    Some(checkpoint)
+}
+
+fn read_shelf(cursor: &mut Cursor<'_>) -> Option<Shelf> {
+    let mut shelf = Shelf::new(QueueId(cursor.u64()?), true);
+    (shelf.next, shelf.weight, shelf.delivered) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+    for _ in 0..cursor.u64()? {
+        shelf.marks.insert(cursor.u64()?, cursor.u64()?);
+    }
+    shelf.unfiled = read_map(cursor)?;
+    let dir = shelf.dir();
+    for _ in 0..cursor.u64()? {
+        let (number, len) = (cursor.u64()?, cursor.u64()?);
+        let live = read_map(cursor)?;
+        shelf.add_known(Segment::known(&dir, shelf.queue, number, len, live));
+    }
+    Some(shelf)
+}
+
+fn put_map(out: &mut Vec<u8>, map: &RoaringTreemap) {
+    out.extend_from_slice(&(map.serialized_size() as u32).to_le_bytes());
+    // Writing to memory does not fail.
+    let _ = map.serialize_into(&mut *out);
+}
+
+fn read_map(cursor: &mut Cursor<'_>) -> Option<RoaringTreemap> {
+    RoaringTreemap::deserialize_from(cursor.piece()?).ok()
+}

@@ -1,0 +1,158 @@
+//! Reading the log's files, group by group.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::file_path;
+use super::format::{FileHead, GROUP_HEAD, GroupHead, PUBLISH_HEAD, SECTOR};
+use crate::store::disk::{Disk, DiskFile};
+use crate::store::error::StoreError;
+
+/// Read at once.
+const CHUNK: usize = 1024 * 1024;
+
+/// What comes next in a file.
+pub(in crate::store) enum Next<'a> {
+    /// A group: where it begins, and its operations.
+    Group(u64, &'a [u8]),
+    /// Nothing more. With true, something was begun here and not written whole.
+    End(bool),
+}
+
+/// Reads one file from its beginning.
+pub(in crate::store) struct GroupReader {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    len: u64,
+    head: FileHead,
+    /// Where the groups end, if that is known: the file that follows says it.
+    sealed_at: Option<u64>,
+    offset: u64,
+    buffer: Vec<u8>,
+    buffer_at: u64,
+}
+
+impl GroupReader {
+    /// Opens a file; none if it has no header of this generation, which is how a new file looks that was never written to.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(in crate::store) fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Self>, StoreError> {
+        let path = file_path(generation);
+        let file = disk.open(&path).map_err(StoreError::io("open", &path))?;
+        let len = file.len().map_err(StoreError::io("read", &path))?;
+        let mut first = [0; SECTOR];
+        file.read_at(&mut first, 0).map_err(StoreError::io("read", &path))?;
+        let head = FileHead::decode(&first).filter(|head| head.generation == generation);
+        Ok(head.map(|head| Self {
+            file,
+            path,
+            len,
+            head,
+            sealed_at: None,
+            offset: SECTOR as u64,
+            buffer: Vec::new(),
+            buffer_at: 0,
+        }))
+    }
+
+    /// What the file says of the one before.
+    pub(in crate::store) fn head(&self) -> FileHead {
+        self.head
+    }
+
+    /// Its length in bytes.
+    pub(in crate::store) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The groups end here: before that, everything must be as it was written.
+    pub(in crate::store) fn seal_at(&mut self, end: u64) {
+        self.sealed_at = Some(end);
+    }
+
+    /// Goes on at this offset, where a group begins or the file ends.
+    pub(in crate::store) fn seek(&mut self, offset: u64) {
+        self.offset = offset.max(SECTOR as u64);
+    }
+
+    /// Where the next group begins.
+    pub(in crate::store) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next group.
+    ///
+    /// # Errors
+    /// What the disk says; or something is not as it was written though it was durable.
+    pub(in crate::store) fn next(&mut self) -> Result<Next<'_>, StoreError> {
+        let at = self.offset;
+        if self.sealed_at == Some(at) || at + GROUP_HEAD as u64 > self.len {
+            return Ok(Next::End(false));
+        }
+        let generation = self.head.generation;
+        let head = GroupHead::decode(self.bytes(at, GROUP_HEAD)?, generation);
+        let whole = match head {
+            Some(head) if at + GROUP_HEAD as u64 + u64::from(head.len) <= self.len => {
+                let group = self.bytes(at, GROUP_HEAD + head.len as usize)?;
+                head.validates(group).then_some(head)
+            }
+            _ => None,
+        };
+        let Some(head) = whole else { return self.end(at, head.is_some()) };
+        self.offset = at + head.span();
+        let group = self.bytes(at, GROUP_HEAD + head.len as usize)?;
+        Ok(Next::Group(at, &group[GROUP_HEAD..]))
+    }
+
+    /// The message that a reference means: its bytes, as the publish that wrote it has them.
+    ///
+    /// # Errors
+    /// What the disk says, or it lies outside of the file.
+    pub(in crate::store) fn referred(&self, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+        if offset < (SECTOR + GROUP_HEAD + PUBLISH_HEAD) as u64 || offset + u64::from(len) > self.len {
+            return Err(StoreError::damaged(&self.path, offset, "a reference leads out of the file"));
+        }
+        let mut message = vec![0; len as usize];
+        let n = self.file.read_at(&mut message, offset).map_err(StoreError::io("read", &self.path))?;
+        message.truncate(n);
+        Ok(message)
+    }
+
+    /// There is no whole group at `at`. Was there one, and is it lost?
+    fn end(&mut self, at: u64, begun: bool) -> Result<Next<'_>, StoreError> {
+        if self.sealed_at.is_some() {
+            return Err(StoreError::damaged(&self.path, at, "no readable group, where one was durable"));
+        }
+        let mut next = at + SECTOR as u64;
+        while next + GROUP_HEAD as u64 <= self.len {
+            let generation = self.head.generation;
+            if let Some(head) = GroupHead::decode(self.bytes(next, GROUP_HEAD)?, generation)
+                && head.synced > at
+                && next + GROUP_HEAD as u64 + u64::from(head.len) <= self.len
+                && head.validates(self.bytes(next, GROUP_HEAD + head.len as usize)?)
+            {
+                return Err(StoreError::damaged(&self.path, at, "no readable group, and later ones are there"));
+            }
+            next += SECTOR as u64;
+        }
+        Ok(Next::End(begun))
+    }
+
+    /// These bytes of the file, which must be within it.
+    fn bytes(&mut self, at: u64, len: usize) -> Result<&[u8], StoreError> {
+        let end = at + len as u64;
+        if at < self.buffer_at || end > self.buffer_at + self.buffer.len() as u64 {
+            let wanted = len.max(CHUNK).min((self.len - at) as usize);
+            self.buffer.resize(wanted, 0);
+            let n = self.file.read_at(&mut self.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            self.buffer.truncate(n);
+            self.buffer_at = at;
+            if n < len {
+                return Err(StoreError::damaged(&self.path, at, "the file ends early"));
+            }
+        }
+        let from = (at - self.buffer_at) as usize;
+        Ok(&self.buffer[from..from + len])
+    }
+}

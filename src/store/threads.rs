@@ -1,0 +1,380 @@
+//! The store at work: a thread that writes and flushes the log, and one that keeps what was written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::disk::Disk;
+use super::error::StoreError;
+use super::keeper::{CheckpointJob, Keeper};
+use super::log::{Effect, LogPosition, LogWriter};
+use super::recovery::{Lock, Opened};
+use super::{Durability, Options, Sink};
+use crate::broker::Effects;
+use crate::broker::journal::{Group, Journal, Op, Payload, Request};
+
+/// What nobody waits for is written after this long, so that what is settled meanwhile need not be.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How often the keeper looks around when nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often the disk's free space is looked at, and writing to a full disk is tried again.
+const SPACE_CHECK: Duration = Duration::from_secs(1);
+
+/// When nothing has been written for so long, the log is emptied and its spare files are removed.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The log waits for the keeper when it is this many files ahead of what is in segments.
+const LOG_FILES_AHEAD_MAX: u64 = 16;
+
+/// Messages to the keeper handled before requests are served.
+const AT_ONCE: usize = 64;
+
+/// A store at work.
+pub struct Store<P> {
+    to_keeper: Sender<ToKeeper<P>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: Lock,
+}
+
+enum ToKeeper<P> {
+    /// A group was written.
+    Written {
+        effects: Vec<Effect>,
+        end: LogPosition,
+    },
+    Request(Request<P>),
+    /// A checkpoint was written, or not.
+    Checkpointed(CheckpointJob, Result<(), StoreError>),
+    /// The log is closed: write the last checkpoint.
+    Close,
+}
+
+/// What both threads know of the disk's state.
+struct Health<P> {
+    sink: Arc<dyn Sink<P>>,
+    /// There is less free space than there should be; a write found the disk full.
+    low: [AtomicBool; 2],
+    failed: AtomicBool,
+    /// The first file of the log that is still needed.
+    from_generation: AtomicU64,
+}
+
+const BY_LOOKING: usize = 0;
+const BY_WRITING: usize = 1;
+
+impl<P> Health<P> {
+    fn set_low(&self, by: usize, low: bool) {
+        let was = self.low[by].swap(low, Ordering::SeqCst);
+        if was != low && !self.low[1 - by].load(Ordering::SeqCst) {
+            self.sink.space_low(low);
+        }
+    }
+
+    /// Nothing is durable from now on.
+    fn fail(&self, error: StoreError) {
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            self.sink.failed(error);
+        }
+    }
+
+    fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) fn start<P: Payload>(
+    options: Options,
+    disk: Arc<dyn Disk>,
+    lock: Lock,
+    opened: Opened<P>,
+    journal: Arc<Journal<P>>,
+    sink: Arc<dyn Sink<P>>,
+) -> Store<P> {
+    let (to_keeper, from_others) = channel();
+    let Opened { keeper, spares, generation, .. } = opened;
+    let health = Arc::new(Health {
+        sink,
+        low: Default::default(),
+        failed: AtomicBool::new(false),
+        from_generation: AtomicU64::new(keeper.from_generation()),
+    });
+    let writer = Writer {
+        log: LogWriter::new(disk.clone(), spares.clone(), generation),
+        journal,
+        durability: options.durability,
+        last_sync: Instant::now(),
+        to_keeper: to_keeper.clone(),
+        health: health.clone(),
+    };
+    let keeping = Keeping {
+        keeper,
+        disk,
+        spares,
+        from_others,
+        to_self: to_keeper.clone(),
+        health,
+        disk_free_limit: options.disk_free_limit,
+        writing: false,
+        last_written: Instant::now(),
+        last_look: None,
+        blocked_until: None,
+    };
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for two more threads")
+    };
+    let threads = vec![spawn("log", Box::new(|| writer.run())), spawn("keeper", Box::new(|| keeping.run()))];
+    Store { to_keeper, threads: Mutex::new(threads), _lock: lock }
+}
+
+impl<P: Payload> Store<P> {
+    /// Asks for pages. Returns at once.
+    pub fn request(&self, request: Request<P>) {
+        let _ = self.to_keeper.send(ToKeeper::Request(request)); // the keeper is gone only when the store is closed
+    }
+
+    /// Waits until the closed journal is written, writes the last checkpoint and ends the threads.
+    pub fn close(&self) {
+        let mut threads = self.threads.lock().drain(..).collect::<Vec<_>>().into_iter();
+        if let Some(log) = threads.next() {
+            let _ = log.join();
+        }
+        let _ = self.to_keeper.send(ToKeeper::Close);
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread of the log.
+struct Writer<P> {
+    log: LogWriter,
+    journal: Arc<Journal<P>>,
+    durability: Durability,
+    last_sync: Instant,
+    to_keeper: Sender<ToKeeper<P>>,
+    health: Arc<Health<P>>,
+}
+
+impl<P: Payload> Writer<P> {
+    fn run(mut self) {
+        let mut group = Group::default();
+        let mut fx = Effects::default();
+        while self.journal.take(&mut group, PATIENCE) {
+            self.wait_for_keeper();
+            if let Err(error) = self.write(&group.ops) {
+                self.health.fail(error);
+            }
+            if self.health.is_failed() {
+                return; // what is not committed now never is
+            }
+            self.journal.commit(&mut group, &mut fx);
+            fx.apply();
+            group.ops.clear();
+        }
+        if let Err(error) = self.log.sync() {
+            self.health.fail(error);
+        }
+    }
+
+    /// Writes a group and makes it as durable as was asked for.
+    fn write(&mut self, ops: &[Op<P>]) -> Result<(), StoreError> {
+        let written = loop {
+            match self.log.append(ops) {
+                Err(error) if error.is_full() => {
+                    self.health.set_low(BY_WRITING, true);
+                    thread::sleep(SPACE_CHECK);
+                    if self.health.is_failed() {
+                        return Err(error);
+                    }
+                }
+                result => break result?,
+            }
+        };
+        self.health.set_low(BY_WRITING, false);
+        let flush = match self.durability {
+            Durability::Group => true,
+            Durability::Os => ops.iter().any(must_be_flushed),
+            Durability::Interval(interval) => self.last_sync.elapsed() >= interval || ops.iter().any(must_be_flushed),
+        };
+        if flush {
+            self.log.sync()?;
+            self.last_sync = Instant::now();
+        }
+        let _ = self.to_keeper.send(ToKeeper::Written { effects: written.effects, end: written.end });
+        Ok(())
+    }
+
+    fn wait_for_keeper(&self) {
+        let ahead = || self.log.end().generation.saturating_sub(self.health.from_generation.load(Ordering::SeqCst));
+        while ahead() > LOG_FILES_AHEAD_MAX && !self.health.is_failed() {
+            thread::sleep(PATIENCE);
+        }
+    }
+}
+
+fn must_be_flushed<P: Payload>(op: &Op<P>) -> bool {
+    match op {
+        Op::Define { .. } | Op::Forget { .. } | Op::Drop { .. } => true,
+        Op::Publish { message, .. } => message.must_be_flushed(),
+        Op::Settle { .. } | Op::Delivered { .. } | Op::Mark { .. } => false,
+    }
+}
+
+/// The thread of the keeper.
+struct Keeping<P> {
+    keeper: Keeper<P>,
+    disk: Arc<dyn Disk>,
+    spares: Arc<super::log::Spares>,
+    from_others: Receiver<ToKeeper<P>>,
+    to_self: Sender<ToKeeper<P>>,
+    health: Arc<Health<P>>,
+    disk_free_limit: u64,
+    /// A checkpoint is being written.
+    writing: bool,
+    last_written: Instant,
+    last_look: Option<Instant>,
+    /// The disk is full: nothing is tried until then.
+    blocked_until: Option<Instant>,
+}
+
+impl<P: Payload> Keeping<P> {
+    fn run(mut self) {
+        let mut busy = false;
+        loop {
+            match self.from_others.recv_timeout(if busy { Duration::ZERO } else { TICK }) {
+                Ok(ToKeeper::Close) => break,
+                Ok(first) => self.take(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let mut closing = false;
+            for _ in 0..AT_ONCE {
+                match self.from_others.try_recv() {
+                    Ok(ToKeeper::Close) => closing = true,
+                    Ok(more) => self.take(more),
+                    Err(_) => break,
+                }
+            }
+            if closing {
+                break;
+            }
+            self.look_at_space();
+            busy = match self.work() {
+                Ok(busy) => busy,
+                Err(error) if error.is_full() => {
+                    self.health.set_low(BY_LOOKING, true);
+                    self.blocked_until = Some(Instant::now() + SPACE_CHECK);
+                    false
+                }
+                Err(error) => {
+                    self.health.fail(error);
+                    false
+                }
+            };
+        }
+        self.close();
+    }
+
+    fn take(&mut self, message: ToKeeper<P>) {
+        match message {
+            ToKeeper::Written { effects, end } => {
+                if !effects.is_empty() {
+                    self.last_written = Instant::now();
+                }
+                self.keeper.apply(effects, end);
+            }
+            ToKeeper::Request(request) => self.keeper.request(request),
+            ToKeeper::Checkpointed(job, result) => {
+                self.writing = false;
+                match result {
+                    Ok(()) => self.keeper.checkpointed(job),
+                    Err(error) if error.is_full() => self.keeper.not_checkpointed(job),
+                    Err(error) => self.health.fail(error),
+                }
+            }
+            ToKeeper::Close => {}
+        }
+    }
+
+    /// Does a piece of what is to be done. True if there is more.
+    fn work(&mut self) -> Result<bool, StoreError> {
+        if self.health.is_failed() || self.blocked_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(false);
+        }
+        self.blocked_until = None;
+        self.keeper.serve(&*self.health.sink)?;
+        if self.writing {
+            return Ok(false);
+        }
+        let newest = self.keeper.applied().generation;
+        let idle = self.last_written.elapsed() > IDLE;
+        let keep = match (self.keeper.wants_checkpoint(), idle && self.keeper.is_changed()) {
+            (_, true) => newest,
+            (true, _) => newest.saturating_sub(1),
+            _ => {
+                if idle {
+                    self.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));
+                }
+                return self.keeper.compact();
+            }
+        };
+        if !self.keeper.retire_step(keep)? {
+            return Ok(true);
+        }
+        self.health.from_generation.store(self.keeper.from_generation(), Ordering::SeqCst);
+        let job = self.keeper.checkpoint(false)?;
+        self.writing = true;
+        let (disk, done) = (self.disk.clone(), self.to_self.clone());
+        // On a thread of its own: flushing takes long, and pages must not wait for it.
+        let write = move || {
+            let result = job.run(&*disk);
+            let _ = done.send(ToKeeper::Checkpointed(job, result));
+        };
+        thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(write)
+            .map_err(StoreError::io("start a thread for", super::checkpoint::FILE))?;
+        Ok(false)
+    }
+
+    fn look_at_space(&mut self) {
+        if self.last_look.is_some_and(|last| last.elapsed() < SPACE_CHECK) {
+            return;
+        }
+        self.last_look = Some(Instant::now());
+        if let Ok(free) = self.disk.free_bytes() {
+            self.health.set_low(BY_LOOKING, free < self.disk_free_limit);
+        }
+    }
+
+    fn close(mut self) {
+        while self.writing {
+            match self.from_others.recv() {
+                Ok(message) => self.take(message),
+                Err(_) => return,
+            }
+        }
+        if self.health.is_failed() {
+            return;
+        }
+        if let Err(error) = self.last_checkpoint() {
+            self.health.fail(error);
+        }
+    }
+
+    fn last_checkpoint(&mut self) -> Result<(), StoreError> {
+        let next = self.keeper.applied().generation + 1;
+        while !self.keeper.retire_step(next)? {}
+        let job = self.keeper.checkpoint(true)?;
+        job.run(&*self.disk)?;
+        self.keeper.checkpointed(job);
+        self.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));
+        Ok(())
+    }
+}
