@@ -314,7 +314,8 @@ impl<P: Payload> Keeping<P> {
         }
         let newest = self.keeper.applied().generation;
         let idle = self.last_written.elapsed() > IDLE;
-        let keep = match (self.keeper.wants_checkpoint(), idle && self.keeper.is_changed()) {
+        let unfinished = self.keeper.is_changed() || self.keeper.from_generation() < newest;
+        let keep = match (self.keeper.wants_checkpoint(), idle && unfinished) {
             (_, true) => newest,
             (true, _) => newest.saturating_sub(1),
             _ => {
