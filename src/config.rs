@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::broker::arguments::QueueType;
 use crate::broker::compat::Compat;
 
 /// Settings of a server; all limits carry their units in their names.
@@ -27,6 +28,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// The line of RabbitMQ to follow where they differ.
     pub compat: Compat,
+    /// The type of a queue that is declared without one.
+    pub default_queue_type: QueueType,
     /// The one user.
     pub user: String,
     /// Its password.
@@ -54,6 +57,7 @@ impl Default for Config {
             memory_max_bytes: MEMORY_MAX_BYTES,
             handshake_timeout: Duration::from_secs(10),
             compat,
+            default_queue_type: QueueType::Classic,
             user: "guest".to_owned(),
             password: "guest".to_owned(),
             loopback_users: vec!["guest".to_owned()],

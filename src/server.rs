@@ -60,6 +60,7 @@ impl Server {
     /// Serves until `shutdown` is done; then closes every connection with 320 and gives them a few seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
+        let keep_time = tokio::spawn(connection::keep_time(self.shared.clone()));
         tokio::select! {
             () = self.accept(&alive) => {}
             () = shutdown => {}
@@ -68,6 +69,7 @@ impl Server {
         info!(connections = self.shared.broker.connection_count(), "shutting down");
         self.shared.broker.close_connections(SHUTDOWN_TEXT);
         let _ = time::timeout(SHUTDOWN_PATIENCE, all_gone.recv()).await;
+        keep_time.abort();
     }
 
     async fn accept(&self, alive: &mpsc::Sender<()>) {

@@ -18,7 +18,9 @@ use super::effects::Effects;
 use super::error::BrokerError;
 use super::exchange::RoutingKeys;
 use super::memory::Memory;
-use super::queue::{ConsumeError, DeleteRefused, Queue};
+use super::policy::QueuePolicy;
+use super::queue::{ConsumeError, DeleteRefused, Home, Queue};
+use super::timers::Timers;
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
 
 /// See the module.
@@ -26,7 +28,8 @@ pub struct VHost {
     /// Its name.
     pub name: Arc<str>,
     compat: Compat,
-    memory: Arc<Memory>,
+    default_type: QueueType,
+    home: Arc<Home>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
     graph: RwLock<Graph>,
     /// The topology's generation, to be read without the lock.
@@ -67,16 +70,28 @@ pub struct Found {
 
 impl VHost {
     /// A vhost with the predeclared exchanges.
-    pub fn new(name: &str, compat: Compat, memory: Arc<Memory>) -> Self {
+    pub fn new(
+        name: &str,
+        compat: Compat,
+        default_type: QueueType,
+        memory: Arc<Memory>,
+        timers: Arc<Timers>,
+    ) -> Arc<Self> {
         let topology = Topology::new(name);
-        Self {
+        Arc::new_cyclic(|me| Self {
             name: name.into(),
             compat,
-            memory,
+            default_type,
+            home: Arc::new(Home { memory, timers, vhost: me.clone(), compat }),
             queues: DashMap::default(),
             generation: AtomicU64::new(topology.generation()),
             graph: RwLock::new(Graph { topology, slots: Vec::new(), free: Vec::new() }),
-        }
+        })
+    }
+
+    /// The line of RabbitMQ that it follows.
+    pub fn compat(&self) -> Compat {
+        self.compat
     }
 
     /// Changes whenever a route may change.
@@ -204,6 +219,7 @@ impl VHost {
         &self,
         declare: &QueueDeclare<'_>,
         by: ConnectionId,
+        fx: &mut Effects,
     ) -> Result<(Arc<Queue>, bool), BrokerError> {
         if !declare.server_named && declare.name.starts_with("amq.") {
             return Err(BrokerError::ReservedQueueName(declare.name.to_owned()));
@@ -217,17 +233,19 @@ impl VHost {
             arguments: declare.arguments,
         };
         if let Some(queue) = self.redeclared(&received, by)? {
+            queue.declared_again(fx);
             return Ok((queue, false));
         }
-        let settings = arguments::declare(&received, QueueType::Classic, self.compat)?;
+        let settings = arguments::declare(&received, self.default_type, self.compat)?;
         let mut graph = self.graph.write();
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
         }
         let queue = graph.add_queue(declare.name, |key| {
             let owner = settings.exclusive.then_some(by);
-            Queue::new(declare.name.into(), key, settings, owner, self.memory.clone())
+            Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), &QueuePolicy::default(), fx.now())
         });
+        queue.dispatch(fx); // registers when it is unused
         self.queues.insert(declare.name.into(), queue.clone());
         self.generation.store(graph.topology.generation(), Ordering::Release);
         Ok((queue, true))
@@ -296,7 +314,7 @@ impl VHost {
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {
         let Some(queue) = self.queue(received.queue.name) else { return Ok(None) };
         self.check_owner(Some(&queue), by)?;
-        arguments::redeclare(&queue.settings, received, QueueType::Classic)?;
+        arguments::redeclare(&queue.settings, received, self.default_type)?;
         Ok(Some(queue))
     }
 

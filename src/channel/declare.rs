@@ -43,7 +43,9 @@ impl Channel {
             return self.reply_queue_declare(m, &given, s);
         }
         let queue = if m.passive {
-            s.vhost.accessible_queue(&given, s.peer.id)?
+            let queue = s.vhost.accessible_queue(&given, s.peer.id)?;
+            queue.declared_again(s.fx);
+            queue
         } else {
             let server_named = given.is_empty();
             let name = if server_named { Cow::Owned(s.broker.generate_name("amq.gen-")) } else { given };
@@ -55,7 +57,7 @@ impl Channel {
                 auto_delete: m.auto_delete,
                 arguments: &m.arguments.to_owned(),
             };
-            let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id)?;
+            let (queue, created) = s.vhost.declare_queue(&declare, s.peer.id, s.fx)?;
             if created {
                 note_no_effect(&queue, s.fx);
             }

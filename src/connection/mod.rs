@@ -3,6 +3,7 @@
 //! One task for each connection reads, handles and writes, so that nothing else ever touches its channels; others reach it through its
 //! outbox alone.
 
+mod clock;
 mod end;
 mod error;
 mod frames;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
 use tracing::{debug, info, warn};
 
+pub use clock::keep_time;
 pub use error::ConnectionError;
 pub use shared::Shared;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_protocol::EncodedTable;
 
+use super::clock::Clock;
 use super::greeting;
 use crate::auth::Users;
 use crate::broker::{Broker, BrokerSettings, ConnectionId};
@@ -16,6 +17,7 @@ pub struct Shared {
     pub broker: Broker,
     /// The settings.
     pub config: Config,
+    pub(super) clock: Clock,
     pub(super) users: Users,
     pub(super) server_properties: EncodedTable,
     pub(super) mechanisms: String,
@@ -30,10 +32,12 @@ impl Shared {
         let settings = BrokerSettings {
             compat: config.compat,
             memory_max: config.memory_max_bytes,
+            default_queue_type: config.default_queue_type,
             seed: config.seed.unwrap_or_else(rand::random),
         };
         Arc::new(Self {
             broker: Broker::new(settings),
+            clock: Clock::new(),
             mechanisms: users.mechanisms(),
             users,
             server_properties: greeting::server_properties(config.compat, host),

@@ -339,6 +339,11 @@ impl QueueSettings {
         Ok(())
     }
 
+    /// `x-overflow`, if it was given.
+    pub fn given_overflow(&self) -> Option<Overflow> {
+        self.arguments.get("x-overflow").map(|_| self.overflow)
+    }
+
     fn check_stream_sizes(&self) -> Result<(), ArgumentError> {
         if self.stream_segment_size_bytes.is_some_and(|n| n > 3_000_000_000) {
             return Err(ArgumentError::StreamSegmentSize);

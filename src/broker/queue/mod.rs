@@ -3,46 +3,70 @@
 //! All its state stands behind one lock. Whoever holds it hands messages straight to the outboxes of consumers that can take them.
 //! Lock order: vhost tables, then one queue, then one outbox. Never two queues at once.
 
+mod active_consumer;
+mod answers;
 mod consumers;
+mod delivery_counts;
+mod dying;
+mod expiry;
+mod lanes;
 mod limits;
+mod pace;
 mod ready;
+mod rules;
+mod settlement;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+pub use answers::Counts;
+pub(super) use answers::{ConsumeError, DeleteRefused, Remains};
 pub use consumers::{ChannelLimit, ConsumerKey, Subscriber};
+pub use delivery_counts::DeliveryCounts;
+pub use pace::Hold;
 pub use ready::Entry;
+pub use settlement::{Settled, Settlement};
 
 use self::consumers::Consumers;
-use self::limits::Limits;
-use self::ready::{Ready, footprint};
+use self::dying::Stuck;
+use self::expiry::{EXPIRE_MAX, End};
+use self::lanes::Lanes;
+use self::pace::HOLDS_MAX;
+use self::ready::footprint;
+use self::rules::Rules;
+use super::compat::Compat;
 use super::connection::ConnectionId;
+use super::dead_letter::Reason;
 use super::effects::Effects;
 use super::memory::Memory;
 use super::message::Message;
+use super::moment::Moment;
 use super::outbox::{Delivery, Outbox};
+use super::policy::QueuePolicy;
+use super::timers::{TimerKey, Timers};
 use super::topology::QueueKey;
+use super::vhost::VHost;
 use crate::broker::arguments::QueueSettings;
 
 /// Deliveries under one hold of a queue's lock; then others get their turn.
 const DISPATCH_MAX: usize = 512;
 
-/// A queue whose consumers keep up holds its publishers back when this many bytes wait, so that the working set stays in the
-/// processor's cache. Publishers go on at half of it.
-const BACKLOG_BYTES_PACED: usize = 2 * 1024 * 1024;
-
-/// A backlog of more bytes than this was there before its consumers came, or grows too fast to be helped: the queue is a buffer then.
-const BACKLOG_BYTES_BUFFERED: usize = 16 * 1024 * 1024;
-
-/// A publisher is held back this many times in a row at most, so that it never looks dead to its client.
-const HOLDS_MAX: u8 = 10;
-
-/// Consumers that take fewer bytes than this while a publisher is held back once do not keep up: then the queue is a buffer, as it should
-/// be, and publishers are not held until it is nearly empty again.
-const KEEP_UP_BYTES: u64 = 256 * 1024;
+/// What a queue stands in.
+pub struct Home {
+    /// The account that messages are charged to.
+    pub memory: Arc<Memory>,
+    /// Where it says when it has to look at the time.
+    pub timers: Arc<Timers>,
+    /// Its vhost, which publishes its dead letters.
+    pub vhost: Weak<VHost>,
+    /// The line of RabbitMQ to follow.
+    pub compat: Compat,
+}
 
 /// See the module.
 pub struct Queue {
@@ -54,13 +78,16 @@ pub struct Queue {
     pub settings: QueueSettings,
     /// The connection it belongs to, if it is exclusive.
     pub owner: Option<ConnectionId>,
-    limits: Option<Limits>,
-    memory: Arc<Memory>,
+    home: Arc<Home>,
+    timer: TimerKey,
+    /// It may refuse a message.
+    refuses: AtomicBool,
     state: Mutex<State>,
 }
 
 struct State {
-    ready: Ready,
+    rules: Rules,
+    ready: Lanes,
     consumers: Consumers,
     unacked: usize,
     /// Memory charged to the broker's account for ready and unacked messages, in bytes.
@@ -73,92 +100,20 @@ struct State {
     paced: bool,
     held_back: Vec<Arc<Outbox>>,
     deleted: bool,
-}
-
-/// A publisher that a queue holds back.
-pub struct Hold {
-    queue: Arc<Queue>,
-    /// What the queue had delivered when the hold began.
-    delivered: u64,
-    /// How often it may go on.
-    left: u8,
-}
-
-impl Hold {
-    /// The hold has lasted its time. True if it goes on, because the consumers are at work; false if the publisher goes on.
-    pub fn goes_on(&mut self) -> bool {
-        let mut state = self.queue.state.lock();
-        let taken = state.delivered - std::mem::replace(&mut self.delivered, state.delivered);
-        state.paced &= taken >= KEEP_UP_BYTES;
-        self.left = self.left.saturating_sub(1);
-        self.left > 0 && state.must_hold()
-    }
-}
-
-/// How a delivery is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done with.
-    Ack,
-    /// Rejected for good.
-    Discard,
-    /// Back to its position, to be delivered again.
-    Requeue,
-}
-
-/// A delivery that a channel held unacked.
-pub struct Settled {
-    /// The consumer that had it, if it is still there.
-    pub consumer: Option<ConsumerKey>,
-    /// What becomes of it.
-    pub settlement: Settlement,
-    /// The message at its position.
-    pub entry: Entry,
-}
-
-/// Why a consumer was refused.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ConsumeError {
-    /// An exclusive consumer is there, or an exclusive one was asked for beside others (S-05).
-    ExclusiveUse,
-    /// The queue was deleted meanwhile.
-    Deleted,
-}
-
-/// Why a queue was not deleted.
-#[derive(Debug, PartialEq, Eq)]
-pub enum DeleteRefused {
-    /// `if-unused`, and it has consumers.
-    InUse,
-    /// `if-empty`, and it has ready messages.
-    NotEmpty,
-    /// Somebody else was faster.
-    Deleted,
-}
-
-/// What was left in a deleted queue. Dropping it frees the messages, which takes its time when there are many: not under a lock.
-pub struct Remains {
-    ready: Ready,
-    /// Messages that were unacked.
-    pub unacked: usize,
-}
-
-impl Remains {
-    /// Messages that were ready.
-    pub fn ready(&self) -> usize {
-        self.ready.len()
-    }
-}
-
-/// Ready messages and consumers of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages ready for delivery.
-    pub ready: usize,
-    /// Delivered and not settled.
-    pub unacked: usize,
-    /// Consumers.
-    pub consumers: usize,
+    /// A message with a time to live of its own has come.
+    mortal: bool,
+    /// Time does something to this queue.
+    timed: bool,
+    /// The moment registered with the timers.
+    scheduled: Moment,
+    /// When it was last used.
+    used: Moment,
+    /// Returned messages that have to wait, by the end of that.
+    delayed: BTreeMap<(Moment, u64), Entry>,
+    /// Dead letters that no other queue has yet.
+    stuck: Option<Box<Stuck>>,
+    /// Unacked messages taken by basic.get; on a quorum queue each counts as a consumer.
+    got: usize,
 }
 
 impl Queue {
@@ -168,11 +123,23 @@ impl Queue {
         key: QueueKey,
         settings: QueueSettings,
         owner: Option<ConnectionId>,
-        memory: Arc<Memory>,
+        home: Arc<Home>,
+        policy: &QueuePolicy,
+        now: Moment,
     ) -> Self {
+        let rules = Rules::of(&settings, policy, home.compat);
+        let refuses = rules.limits.is_some_and(|limits| limits.refuses());
+        let timed = rules.message_ttl_ms.is_some() || rules.expires_ms.is_some();
         let state = State {
-            ready: Ready::default(),
-            consumers: Consumers::default(),
+            ready: match rules.quorum {
+                true => Lanes::quorum(home.compat.quorum_priorities_are_strict()),
+                false => Lanes::classic(settings.max_priority.unwrap_or(0)),
+            },
+            consumers: match settings.single_active_consumer {
+                true => Consumers::single(rules.quorum),
+                false => Consumers::default(),
+            },
+            rules,
             unacked: 0,
             charged: 0,
             had_consumer: false,
@@ -180,9 +147,32 @@ impl Queue {
             paced: true,
             held_back: Vec::new(),
             deleted: false,
+            mortal: false,
+            timed,
+            scheduled: Moment::NEVER,
+            used: now,
+            delayed: BTreeMap::new(),
+            stuck: None,
+            got: 0,
         };
-        let limits = Limits::of(&settings);
-        Self { name, key, settings, owner, limits, memory, state: Mutex::new(state) }
+        let timer = home.timers.key();
+        let refuses = AtomicBool::new(refuses);
+        Self { name, key, settings, owner, home, timer, refuses, state: Mutex::new(state) }
+    }
+
+    /// Its vhost, while that is there.
+    pub(super) fn vhost(&self) -> Option<Arc<VHost>> {
+        self.home.vhost.upgrade()
+    }
+
+    /// Goes by other policies from now on (B-07).
+    pub(super) fn set_policy(self: &Arc<Self>, policy: &QueuePolicy, fx: &mut Effects) {
+        let rules = Rules::of(&self.settings, policy, self.home.compat);
+        self.refuses.store(rules.limits.is_some_and(|limits| limits.refuses()), Ordering::Relaxed);
+        self.change(fx, |state, _| {
+            state.rules = rules;
+            state.set_timed();
+        });
     }
 
     /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
@@ -197,46 +187,60 @@ impl Queue {
         let mut state = self.state.lock();
         let charged = state.charged;
         let published = !messages.is_empty();
+        if !settled.is_empty() {
+            state.settle(self, settled, fx);
+        }
         state.publish(messages);
-        state.settle(settled);
         state.dispatch(self, fx);
         let delivered = (published && state.hold_back(publisher)).then_some(state.delivered);
         let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
+        self.home.memory.add(change, fx);
         delivered.map(|delivered| Hold { queue: self.clone(), delivered, left: HOLDS_MAX })
     }
 
     /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
     #[inline]
     pub fn may_refuse(&self) -> bool {
-        self.limits.is_some_and(|limits| limits.refuses())
+        self.refuses.load(Ordering::Relaxed)
     }
 
     /// Adds one message unless that is too many. False if it was refused.
     pub fn offer(self: &Arc<Self>, message: Message, fx: &mut Effects) -> bool {
-        self.change(fx, |state| {
-            let full = self.limits.is_some_and(|limits| limits.would_exceed(&state.ready, message.body_len()));
-            if !full {
-                state.publish(&mut vec![message]);
+        self.change(fx, |state, fx| {
+            let limits = state.rules.limits.filter(|limits| limits.refuses());
+            let full = limits.filter(|limits| limits.would_exceed(&state.ready, message.body_len()));
+            match full {
+                None => state.publish(&mut vec![message]),
+                Some(limits) if limits.buries_refused() && !state.deleted => {
+                    state.charged += message.cost();
+                    let counts = DeliveryCounts::default();
+                    state.bury(self, Entry { position: 0, redelivered: false, counts, message }, Reason::MaxLength, fx);
+                }
+                Some(_) => {}
             }
-            !full
+            full.is_none()
         })
+    }
+
+    /// Adds dead letters of other queues.
+    pub(super) fn accept(self: &Arc<Self>, messages: &mut Vec<Message>, fx: &mut Effects) {
+        self.change(fx, |state, _| state.publish(messages));
     }
 
     /// Delivers what can be delivered.
     pub fn dispatch(self: &Arc<Self>, fx: &mut Effects) {
-        self.change(fx, |_| ());
+        self.change(fx, |_, _| ());
     }
 
     /// The outbox of this consumer has room again.
     pub fn resume(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
-        self.change(fx, |state| state.consumers.resume(consumer));
+        self.change(fx, |state, _| state.consumers.resume(consumer));
     }
 
     /// The limit of this consumer's channel has room again, for it and the channel's others.
     pub fn resume_channel(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
-        self.change(fx, |state| state.consumers.resume_channel(consumer));
+        self.change(fx, |state, _| state.consumers.resume_channel(consumer));
     }
 
     /// Adds a consumer. Deliveries to it begin with the next [`Queue::dispatch`], so that consume-ok comes before them (S-06).
@@ -245,7 +249,9 @@ impl Queue {
         if state.deleted {
             return Err(ConsumeError::Deleted);
         }
-        if state.consumers.has_exclusive() || subscriber.exclusive && state.consumers.len() > 0 {
+        // A quorum queue knows no exclusive consumers; a single active one is never exclusive.
+        let exclusive = state.consumers.has_exclusive() || subscriber.exclusive && state.consumers.len() > 0;
+        if !state.rules.quorum && (exclusive || subscriber.exclusive && state.consumers.is_single()) {
             return Err(ConsumeError::ExclusiveUse);
         }
         state.had_consumer = true;
@@ -254,7 +260,8 @@ impl Queue {
 
     /// Removes a consumer; what it holds unacked stays unacked. True if the queue must be deleted now, being auto-delete.
     pub fn remove_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) -> bool {
-        let unused = self.change(fx, |state| {
+        let unused = self.change(fx, |state, fx| {
+            state.touch(fx.now());
             state.consumers.remove(consumer).is_some()
                 && state.consumers.len() == 0
                 && state.had_consumer
@@ -263,44 +270,62 @@ impl Queue {
         unused && self.settings.auto_delete
     }
 
+    /// The consumer gets nothing any more, but stays until it is cancelled.
+    pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.give_up(consumer));
+    }
+
+    /// Milliseconds that a consumer may hold a delivery, if there is a limit.
+    pub fn consumer_timeout_ms(&self) -> Option<u64> {
+        self.state.lock().rules.consumer_timeout_ms
+    }
+
     /// Puts a consumer under a limit that its channel has set after it began.
     pub fn set_channel_limit(&self, consumer: ConsumerKey, limit: Arc<ChannelLimit>) {
         self.state.lock().consumers.set_channel_limit(consumer, limit);
     }
 
     /// Takes the first message, if there is one, and tells how many are left (S-11). With `no_ack` it is gone, otherwise unacked.
-    pub fn get(&self, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
+    pub fn get(self: &Arc<Self>, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
         let mut state = self.state.lock();
-        let entry = state.ready.pop()?;
-        let mut change = 0;
-        if no_ack {
-            change = -(entry.message.cost() as i64);
-            state.charged = state.charged.saturating_sub(entry.message.cost());
-        } else {
-            state.unacked += 1;
+        let charged = state.charged;
+        state.touch(fx.now());
+        if state.is_timed() {
+            state.end_delays(fx.now());
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
+        }
+        let entry = state.ready.pop();
+        match &entry {
+            Some(entry) if no_ack => state.gone(entry),
+            Some(_) => {
+                state.unacked += 1;
+                state.got += 1;
+            }
+            None => {}
         }
         let left = state.ready.len();
+        if state.is_timed() {
+            state.schedule(self, fx);
+        }
         state.release_publishers(fx);
+        let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
-        Some((entry, left))
+        self.home.memory.add(change, fx);
+        Some((entry?, left))
     }
 
     /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
     pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
-        self.change(fx, |state| {
+        self.change(fx, |state, fx| {
             if !no_ack {
                 state.unacked -= 1;
-            }
-            if state.deleted {
-                let cost = if no_ack { 0 } else { entry.message.cost() };
-                state.charged = state.charged.saturating_sub(cost);
-                return;
-            }
-            if no_ack {
+            } else if !state.deleted {
                 state.charged += entry.message.cost();
             }
-            state.ready.put_back(Entry { redelivered: true, ..entry });
+            if !(no_ack && state.deleted) {
+                state.put_back(self, entry, Settlement::Lose, fx);
+                state.drop_returned(self, fx);
+            }
         });
     }
 
@@ -308,12 +333,13 @@ impl Queue {
     pub fn purge(&self, fx: &mut Effects) -> usize {
         let mut state = self.state.lock();
         let purged = state.ready.clear();
-        let cost = purged.cost();
+        let delayed = std::mem::take(&mut state.delayed);
+        let cost = purged.cost() + delayed.values().map(|entry| entry.message.cost()).sum::<usize>();
         state.charged = state.charged.saturating_sub(cost);
         state.release_publishers(fx);
         drop(state);
-        self.memory.add(-(cost as i64), fx);
-        purged.len()
+        self.home.memory.add(-(cost as i64), fx);
+        purged.len() + delayed.len()
     }
 
     /// Ends the queue, if the conditions hold. `unless_used` and `unless_filled` are the method's if-unused and if-empty (M-12).
@@ -329,8 +355,16 @@ impl Queue {
             return Err(DeleteRefused::InUse);
         }
         state.deleted = true;
+        let charged = state.charged;
         let ready = state.ready.clear();
         state.charged = state.charged.saturating_sub(ready.cost());
+        for entry in std::mem::take(&mut state.delayed).into_values() {
+            state.gone(&entry);
+        }
+        state.drop_stuck();
+        if state.scheduled != Moment::NEVER {
+            self.home.timers.set(self.timer, state.scheduled, Moment::NEVER, || unreachable!("nobody waits"));
+        }
         for consumer in state.consumers.drain() {
             // Under the lock, so that it comes before anything that a later consumer of the same channel gets.
             if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
@@ -339,8 +373,9 @@ impl Queue {
         }
         state.release_publishers(fx);
         let unacked = state.unacked;
+        let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(-(ready.cost() as i64), fx);
+        self.home.memory.add(change, fx);
         Ok(Remains { ready, unacked })
     }
 
@@ -352,18 +387,19 @@ impl Queue {
     /// The counts at this moment.
     pub fn counts(&self) -> Counts {
         let state = self.state.lock();
-        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() }
+        let got = if state.rules.quorum { state.got } else { 0 };
+        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() + got }
     }
 
     /// Runs a change under the lock, then delivers what can be delivered.
-    fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State, &mut Effects) -> T) -> T {
         let mut state = self.state.lock();
         let charged = state.charged;
-        let result = change(&mut state);
+        let result = change(&mut state, fx);
         state.dispatch(self, fx);
         let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
+        self.home.memory.add(change, fx);
         result
     }
 }
@@ -376,28 +412,16 @@ impl State {
         }
         for message in messages.drain(..) {
             self.charged += message.cost();
+            if message.ttl_ms().is_some() {
+                (self.mortal, self.timed) = (true, true);
+            }
             self.ready.push(message);
-        }
-    }
-
-    fn settle(&mut self, settled: &mut Vec<Settled>) {
-        for Settled { consumer, settlement, entry } in settled.drain(..) {
-            self.unacked -= 1;
-            if let Some(consumer) = consumer {
-                self.consumers.settled(consumer, 1);
-            }
-            match settlement {
-                Settlement::Ack | Settlement::Discard => {
-                    self.charged = self.charged.saturating_sub(entry.message.cost())
-                }
-                Settlement::Requeue if self.deleted => self.charged = self.charged.saturating_sub(entry.message.cost()),
-                Settlement::Requeue => self.ready.put_back(Entry { redelivered: true, ..entry }),
-            }
         }
     }
 
     fn dispatch(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
         let mut budget = DISPATCH_MAX;
+        let mut expiring = EXPIRE_MAX;
         let mut finished = true;
         while !self.ready.is_empty() {
             let Some(consumer) = self.consumers.next() else { break };
@@ -406,23 +430,25 @@ impl State {
                 finished = false;
                 break;
             }
-            let turn = if self.consumers.takes_turns() { 1 } else { budget };
+            if self.timed && !self.expire(queue, End::Passed, &mut expiring, fx) {
+                break;
+            }
+            let turn = if self.timed || self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
         }
-        if let Some(limits) = queue.limits
+        if let Some(limits) = self.rules.limits
             && finished
+            && !self.drop_head(queue, limits, fx)
         {
-            self.drop_head(limits);
+            fx.go_on(queue.clone());
+        }
+        if self.timed {
+            if finished {
+                self.expire(queue, End::Reached, &mut expiring, fx);
+            }
+            self.schedule(queue, fx);
         }
         self.release_publishers(fx);
-    }
-
-    /// Drops the oldest messages beyond the limits; there is nobody to take them.
-    fn drop_head(&mut self, limits: Limits) {
-        while limits.exceeded(&self.ready) {
-            let Some(Entry { message, .. }) = self.ready.pop() else { return };
-            self.charged = self.charged.saturating_sub(message.cost());
-        }
     }
 
     /// Delivers up to `max` messages to the consumer whose turn it is and ends its turn. Tells how much of the budget that took.
@@ -433,14 +459,14 @@ impl State {
         let mut run = outbox.deliver();
         let mut delivered = 0;
         while delivered < max && !self.ready.is_empty() && run.has_room() && self.consumers.take_credit(key) {
-            let Some(Entry { position, redelivered, message }) = self.ready.pop() else { break };
-            self.delivered += footprint(&message) as u64;
+            let Some(entry) = self.ready.pop() else { break };
+            self.delivered += footprint(&entry.message) as u64;
             if no_ack {
-                self.charged = self.charged.saturating_sub(message.cost());
+                self.gone(&entry);
             } else {
                 self.unacked += 1;
             }
-            run.push(Delivery { channel, redelivered, subscription, position, message });
+            run.push(Delivery::new(channel, subscription, entry));
             delivered += 1;
         }
         let offered = run.finish(queue, key, delivered > 0);
@@ -449,30 +475,5 @@ impl State {
             fx.wake(outbox);
         }
         delivered.max(1)
-    }
-
-    /// Whether a publisher should wait. It is released when the backlog has shrunk.
-    fn hold_back(&mut self, publisher: &Arc<Outbox>) -> bool {
-        self.paced &= self.ready.bytes() <= BACKLOG_BYTES_BUFFERED;
-        let hold = self.must_hold();
-        if hold && !self.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
-            self.held_back.push(publisher.clone());
-        }
-        hold
-    }
-
-    fn must_hold(&self) -> bool {
-        self.paced && self.ready.bytes() > BACKLOG_BYTES_PACED && self.consumers.len() > 0
-    }
-
-    fn release_publishers(&mut self, fx: &mut Effects) {
-        if self.ready.bytes() <= BACKLOG_BYTES_PACED / 2 {
-            self.paced = true;
-            for publisher in self.held_back.drain(..) {
-                if publisher.release() {
-                    fx.wake(publisher);
-                }
-            }
-        }
     }
 }

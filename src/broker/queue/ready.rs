@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::DeliveryCounts;
 use crate::broker::message::Message;
 
 /// A message at its position in the queue.
@@ -10,6 +11,8 @@ pub struct Entry {
     pub position: u64,
     /// Whether it had been delivered before.
     pub redelivered: bool,
+    /// How often it came back.
+    pub counts: DeliveryCounts,
     /// The message.
     pub message: Message,
 }
@@ -19,7 +22,7 @@ pub struct Entry {
 #[derive(Default)]
 pub(super) struct Ready {
     arrived: VecDeque<(u64, Message)>,
-    returned: BTreeMap<u64, (bool, Message)>,
+    returned: BTreeMap<u64, (bool, DeliveryCounts, Message)>,
     next_position: u64,
     /// What they take in memory, about, in bytes.
     bytes: usize,
@@ -53,7 +56,7 @@ impl Ready {
     pub(super) fn put_back(&mut self, entry: Entry) {
         self.bytes += footprint(&entry.message);
         self.body_bytes += entry.message.body_len();
-        self.returned.insert(entry.position, (entry.redelivered, entry.message));
+        self.returned.insert(entry.position, (entry.redelivered, entry.counts, entry.message));
     }
 
     /// Takes the first.
@@ -64,14 +67,33 @@ impl Ready {
             if self.arrived.is_empty() && self.arrived.capacity() > KEEP_SLOTS {
                 self.arrived = VecDeque::new();
             }
-            Entry { position, redelivered: false, message }
+            Entry { position, redelivered: false, counts: DeliveryCounts::default(), message }
         } else {
-            let (position, (redelivered, message)) = self.returned.pop_first()?;
-            Entry { position, redelivered, message }
+            let (position, (redelivered, counts, message)) = self.returned.pop_first()?;
+            Entry { position, redelivered, counts, message }
         };
         self.bytes -= footprint(&entry.message);
         self.body_bytes -= entry.message.body_len();
         Some(entry)
+    }
+
+    /// The first, which stays.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&Message> {
+        if self.returned.is_empty() || self.arrived_is_first() {
+            return self.arrived.front().map(|(_, message)| message);
+        }
+        self.returned.first_key_value().map(|(_, (_, _, message))| message)
+    }
+
+    /// The last position given.
+    pub(super) fn last_position(&self) -> u64 {
+        self.next_position
+    }
+
+    /// Positions given from now on come after this one.
+    pub(super) fn go_on_after(&mut self, position: u64) {
+        self.next_position = position;
     }
 
     /// How many there are.
@@ -109,7 +131,7 @@ impl Ready {
     /// The memory that the queue is charged for them, in bytes.
     pub(super) fn cost(&self) -> usize {
         let arrived = self.arrived.iter().map(|(_, message)| message.cost());
-        let returned = self.returned.values().map(|(_, message)| message.cost());
+        let returned = self.returned.values().map(|(_, _, message)| message.cost());
         arrived.chain(returned).sum()
     }
 

@@ -1,0 +1,1 @@
+//! Deaths: counting and circles.
