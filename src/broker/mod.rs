@@ -20,6 +20,7 @@ mod slab;
 mod timers;
 pub mod topology;
 mod vhost;
+mod vhost_policies;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
 pub use timers::{TimerKey, Timers};
 pub use topology::RouteScratch;
 pub use vhost::{Found, QueueDeclare, VHost};
+pub use vhost_policies::PolicyDeclare;
 
 use self::arguments::QueueType;
 use self::compat::Compat;

@@ -18,7 +18,7 @@ use super::effects::Effects;
 use super::error::BrokerError;
 use super::exchange::RoutingKeys;
 use super::memory::Memory;
-use super::policy::QueuePolicy;
+use super::policy::Policies;
 use super::queue::{ConsumeError, DeleteRefused, Home, Queue};
 use super::timers::Timers;
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
@@ -32,6 +32,7 @@ pub struct VHost {
     home: Arc<Home>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
     graph: RwLock<Graph>,
+    policies: RwLock<Policies>,
     /// The topology's generation, to be read without the lock.
     generation: AtomicU64,
 }
@@ -85,6 +86,7 @@ impl VHost {
             home: Arc::new(Home { memory, timers, vhost: me.clone(), compat }),
             queues: DashMap::default(),
             generation: AtomicU64::new(topology.generation()),
+            policies: RwLock::default(),
             graph: RwLock::new(Graph { topology, slots: Vec::new(), free: Vec::new() }),
         })
     }
@@ -133,7 +135,13 @@ impl VHost {
 
     /// Declares an exchange, or checks that it is there.
     pub fn declare_exchange(&self, declare: &Declare<'_>) -> Result<(), BrokerError> {
-        self.change(|graph| graph.topology.declare_exchange(declare).map(drop))
+        self.change(|graph| {
+            if graph.topology.declare_exchange(declare)? {
+                let policies = self.policies.read();
+                graph.topology.set_policy_alternate(declare.name, policies.alternate_of(declare.name));
+            }
+            Ok::<_, TopologyError>(())
+        })
     }
 
     /// Deletes an exchange (M-06).
@@ -243,7 +251,8 @@ impl VHost {
         }
         let queue = graph.add_queue(declare.name, |key| {
             let owner = settings.exclusive.then_some(by);
-            Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), &QueuePolicy::default(), fx.now())
+            let policy = self.policies.read().say_to_queue(declare.name, settings.queue_type);
+            Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), &policy, fx.now())
         });
         queue.dispatch(fx); // registers when it is unused
         self.queues.insert(declare.name.into(), queue.clone());
@@ -309,6 +318,30 @@ impl VHost {
     /// All queues, in no order.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         self.queues.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    pub(super) fn policies_lock(&self) -> &RwLock<Policies> {
+        &self.policies
+    }
+
+    /// Changes the policies and gives what they say then to all queues and exchanges. One change at a time: the graph is locked.
+    pub(super) fn change_policies<E>(
+        &self,
+        fx: &mut Effects,
+        change: impl FnOnce(&mut Policies) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut graph = self.graph.write();
+        change(&mut self.policies.write())?;
+        let policies = self.policies.read();
+        let names: Vec<_> = graph.topology.exchanges().map(|exchange| exchange.name.clone()).collect();
+        for name in names {
+            graph.topology.set_policy_alternate(&name, policies.alternate_of(&name));
+        }
+        self.generation.store(graph.topology.generation(), Ordering::Release);
+        for queue in graph.slots.iter().flatten() {
+            queue.set_policy(&policies.say_to_queue(&queue.name, queue.settings.queue_type), fx);
+        }
+        Ok(())
     }
 
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {

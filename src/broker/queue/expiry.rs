@@ -17,6 +17,9 @@ use crate::broker::timers::Due;
 /// Messages that expire under one hold of a queue's lock; then others get their turn.
 pub(super) const EXPIRE_MAX: usize = 512;
 
+/// Times to live that a queue remembers when policies change; then the oldest messages go by a later one.
+const EARLIER_TTLS_MAX: usize = 16;
+
 /// Whether a message is over at the very moment of its end. Where it is about to be delivered it is not, so that one with a time to
 /// live of 0 reaches a consumer that waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,20 @@ impl State {
     /// When a message is over, given what queue and message say.
     #[inline]
     pub(super) fn end_of(&self, message: &Message) -> Moment {
-        end_of(self.rules.message_ttl_ms, message)
+        let earlier = self.earlier_ttls.iter().find(|(until, _)| message.arrived() <= *until);
+        let ttl = earlier.map_or(self.rules.message_ttl_ms, |(_, ttl)| *ttl);
+        match [ttl, message.ttl_ms()].into_iter().flatten().min() {
+            Some(ttl) => message.arrived().plus_ms(ttl),
+            None => Moment::NEVER,
+        }
+    }
+
+    /// A policy gives later messages another time to live; those that are there keep theirs (B-07).
+    pub(super) fn keep_ttl_until(&mut self, now: Moment, ttl_ms: Option<u64>) {
+        if self.earlier_ttls.len() == EARLIER_TTLS_MAX {
+            self.earlier_ttls.remove(0);
+        }
+        self.earlier_ttls.push((now, ttl_ms));
     }
 
     /// Removes what is over from the fronts, up to a budget. False if that was not enough.
@@ -47,8 +63,7 @@ impl State {
     }
 
     fn first_over(&self, now: Moment, end: End) -> Option<Place> {
-        let ttl = self.rules.message_ttl_ms;
-        let (over, place) = self.ready.first_end(|message| end_of(ttl, message))?;
+        let (over, place) = self.ready.first_end(|message| self.end_of(message))?;
         let is_over = if end == End::Reached { over <= now } else { over < now };
         is_over.then_some(place)
     }
@@ -106,17 +121,11 @@ impl State {
     /// What [`State::is_timed`] says from now on.
     pub(super) fn set_timed(&mut self) {
         self.timed = self.mortal
+            || !self.earlier_ttls.is_empty()
             || self.rules.message_ttl_ms.is_some()
             || self.rules.expires_ms.is_some()
             || !self.delayed.is_empty()
             || self.stuck.is_some();
-    }
-}
-
-fn end_of(ttl: Option<u64>, message: &Message) -> Moment {
-    match [ttl, message.ttl_ms()].into_iter().flatten().min() {
-        Some(ttl) => message.arrived().plus_ms(ttl),
-        None => Moment::NEVER,
     }
 }
 

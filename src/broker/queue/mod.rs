@@ -104,6 +104,8 @@ struct State {
     mortal: bool,
     /// Time does something to this queue.
     timed: bool,
+    /// What messages live at most that came before a moment, the oldest first.
+    earlier_ttls: Vec<(Moment, Option<u64>)>,
     /// The moment registered with the timers.
     scheduled: Moment,
     /// When it was last used.
@@ -149,6 +151,7 @@ impl Queue {
             deleted: false,
             mortal: false,
             timed,
+            earlier_ttls: Vec::new(),
             scheduled: Moment::NEVER,
             used: now,
             delayed: BTreeMap::new(),
@@ -168,8 +171,14 @@ impl Queue {
     /// Goes by other policies from now on (B-07).
     pub(super) fn set_policy(self: &Arc<Self>, policy: &QueuePolicy, fx: &mut Effects) {
         let rules = Rules::of(&self.settings, policy, self.home.compat);
+        if self.state.lock().rules == rules {
+            return;
+        }
         self.refuses.store(rules.limits.is_some_and(|limits| limits.refuses()), Ordering::Relaxed);
-        self.change(fx, |state, _| {
+        self.change(fx, |state, fx| {
+            if state.rules.message_ttl_ms != rules.message_ttl_ms {
+                state.keep_ttl_until(fx.now(), state.rules.message_ttl_ms);
+            }
             state.rules = rules;
             state.set_timed();
         });
