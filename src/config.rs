@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::broker::BrokerSettings;
+use crate::broker::arguments::QueueType;
 use crate::broker::compat::Compat;
 use crate::store::Durability;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// The line of RabbitMQ to follow where they differ.
     pub compat: Compat,
+    /// The type of a queue that is declared without one.
+    pub default_queue_type: QueueType,
     /// The one user.
     pub user: String,
     /// Its password.
@@ -57,6 +60,7 @@ impl Config {
     pub fn broker_settings(&self) -> BrokerSettings {
         BrokerSettings {
             compat: self.compat,
+            default_queue_type: self.default_queue_type,
             memory_max: self.memory_max_bytes,
             seed: self.seed.unwrap_or_else(rand::random),
         }
@@ -80,6 +84,7 @@ impl Default for Config {
             disk_free_limit_bytes: DISK_FREE_LIMIT_BYTES,
             handshake_timeout: Duration::from_secs(10),
             compat,
+            default_queue_type: QueueType::Classic,
             user: "guest".to_owned(),
             password: "guest".to_owned(),
             loopback_users: vec!["guest".to_owned()],

@@ -85,9 +85,9 @@ pub fn reply_text(code: ReplyCode, explanation: &str) -> String {
 fn broker_code(error: &BrokerError) -> ReplyCode {
     match error {
         BrokerError::Topology(error) => topology_code(error),
-        BrokerError::Argument(ArgumentError::ExclusiveAccess { .. }) | BrokerError::Locked { .. } => {
-            ReplyCode::ResourceLocked
-        }
+        BrokerError::Argument(ArgumentError::ExclusiveAccess { .. })
+        | BrokerError::Locked { .. }
+        | BrokerError::GetSingleActive { .. } => ReplyCode::ResourceLocked,
         BrokerError::Argument(ArgumentError::QueueMasterLocator) => ReplyCode::InternalError,
         BrokerError::Argument(_) | BrokerError::QueueInUse { .. } | BrokerError::QueueNotEmpty { .. } => {
             ReplyCode::PreconditionFailed
@@ -131,7 +131,8 @@ fn channel_code(error: &ChannelError) -> ReplyCode {
         | ChannelError::RecoverWithoutRequeue => ReplyCode::NotImplemented,
         ChannelError::TooMuchPending(_) => ReplyCode::ResourceError,
         ChannelError::Unimplemented => ReplyCode::CommandInvalid,
-        ChannelError::UnknownDeliveryTag(_)
+        ChannelError::DeliveryTimeout { .. }
+        | ChannelError::UnknownDeliveryTag(_)
         | ChannelError::ReplyConsumerAcks
         | ChannelError::ReplyConsumerSet
         | ChannelError::NoReplyConsumer

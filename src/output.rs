@@ -8,7 +8,7 @@ use leveret_protocol::Method;
 use leveret_protocol::frame::{self, FRAME_END, body_frame_payload_max, kind};
 use leveret_protocol::method::basic;
 
-use crate::broker::Message;
+use crate::broker::{Delivery, Message};
 
 /// Slices in one vectored write.
 const SLICES_MAX: usize = 64;
@@ -86,7 +86,13 @@ impl Output {
     /// Appends header and body frames of a message; `frame_max` is the connection's, 0 for no limit.
     #[inline]
     pub fn content(&mut self, channel: u16, frame_max: u32, message: &Message) {
-        frame::write_content_header(&mut self.buffer, channel, message.body_len() as u64, message.properties());
+        self.content_with(channel, frame_max, message.properties(), message);
+    }
+
+    /// The same with other properties than the message's own.
+    #[inline]
+    pub fn content_with(&mut self, channel: u16, frame_max: u32, properties: &[u8], message: &Message) {
+        frame::write_content_header(&mut self.buffer, channel, message.body_len() as u64, properties);
         match message.shared_body() {
             None => frame::write_body(&mut self.buffer, channel, frame_max, message.body()),
             Some(body) => self.shared_body(channel, frame_max, body),
@@ -99,7 +105,7 @@ impl Output {
         frame::write_body(&mut self.buffer, channel, frame_max, body);
     }
 
-    /// Appends a delivery.
+    /// Appends a delivery, with other properties than the message's own if there are any.
     #[inline]
     pub fn deliver(
         &mut self,
@@ -107,18 +113,19 @@ impl Output {
         frame_max: u32,
         consumer_tag: &str,
         delivery_tag: u64,
-        redelivered: bool,
-        message: &Message,
+        delivery: &Delivery,
+        properties: Option<&[u8]>,
     ) {
+        let Delivery { redelivered, message, .. } = delivery;
         let deliver = basic::Deliver {
             consumer_tag,
             delivery_tag,
-            redelivered,
+            redelivered: *redelivered,
             exchange: message.exchange(),
             routing_key: message.routing_key(),
         };
         self.method(channel, &Method::BasicDeliver(deliver));
-        self.content(channel, frame_max, message);
+        self.content_with(channel, frame_max, properties.unwrap_or_else(|| message.properties()), message);
     }
 
     /// The next bytes to write; `slices` gets them and is cleared first.

@@ -12,7 +12,8 @@ use tracing::{error, info, warn};
 
 use crate::broker::definitions::{self, Definition};
 use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request};
-use crate::broker::{Broker, BrokerSettings, Durability, Effects, Kept, Queue};
+use crate::broker::{Broker, BrokerSettings, Durability, Effects, Kept, Lane, OnDisk, Queue};
+use crate::connection::Clock;
 use crate::store::{self, Recovered, RecoveredQueue, Sink, Store, StoreError};
 
 /// Why a broker cannot be made from a data directory.
@@ -37,14 +38,18 @@ struct Failure {
     happened: Notify,
 }
 
-/// Hands requests to the store. It is given to the queues before the store runs.
+/// Hands requests to the store. It is given to the queues before the store runs, and keeps what they ask for until then.
 #[derive(Default)]
-struct StorePager(OnceLock<Store<Kept>>);
+struct StorePager {
+    store: OnceLock<Store<Kept>>,
+    early: Mutex<Vec<Request<Kept>>>,
+}
 
 impl Pager for StorePager {
     fn request(&self, request: Request<Kept>) {
-        if let Some(store) = self.0.get() {
-            store.request(request);
+        match self.store.get() {
+            Some(store) => store.request(request),
+            None => self.early.lock().push(request),
         }
     }
 }
@@ -67,11 +72,15 @@ pub fn open(
     let pager = Arc::new(StorePager::default());
     let durability = Arc::new(Durability::new(journal.clone(), pager.clone(), recovered.next_queue_id));
     let broker = Arc::new(Broker::new(settings, Some(durability.clone())));
-    restore(&broker, &durability, recovered);
+    let mut fx = Effects::default();
+    fx.set_now(Clock::new().now());
+    restore(&broker, &durability, recovered, &mut fx);
     let failure = Arc::new(Failure::default());
-    let link = Link { broker: broker.clone(), durability, failure: failure.clone() };
+    let link = Link { broker: broker.clone(), durability, failure: failure.clone(), clock: Clock::new() };
     let store = opening.start(journal.clone(), Arc::new(link));
-    let _ = pager.0.set(store);
+    std::mem::take(&mut *pager.early.lock()).into_iter().for_each(|request| store.request(request));
+    let _ = pager.store.set(store);
+    fx.apply();
     Ok((broker, Persistence { journal, pager, failure }))
 }
 
@@ -90,17 +99,21 @@ impl Persistence {
     /// Writes what is left, marks the directory clean and ends the store's threads. Blocks until that is done.
     pub fn close(&self) {
         self.journal.close();
-        if let Some(store) = self.pager.0.get() {
+        if let Some(store) = self.pager.store.get() {
             store.close();
         }
     }
 }
 
 /// Makes exchanges, queues and bindings again. What has no place any more is forgotten, and said.
-fn restore(broker: &Broker, durability: &Durability, recovered: Recovered) {
-    let mut messages: HashMap<QueueId, RecoveredQueue> =
-        recovered.queues.into_iter().map(|queue| (queue.queue, queue)).collect();
-    let mut damaged: HashMap<QueueId, StoreError> = recovered.damaged.into_iter().collect();
+fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &mut Effects) {
+    let mut messages: HashMap<QueueId, Vec<_>> = HashMap::new();
+    for lane in recovered.queues {
+        let (queue, number) = OnDisk::queue_of(lane.queue);
+        messages.entry(queue).or_default().push((number, lane.into()));
+    }
+    let damaged = recovered.damaged.into_iter().map(|(lane, error)| (OnDisk::queue_of(lane).0, error));
+    let mut damaged: HashMap<QueueId, StoreError> = damaged.collect();
     let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     for (key, value) in recovered.definitions {
         match definitions::read(&key, &value) {
@@ -119,13 +132,13 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered) {
     }
     let mut count = 0;
     for (vhost, definition) in queues {
-        let recovered = messages.remove(&definition.id).map(Into::into);
-        match broker.add_vhost(&vhost).restore_queue(&definition, recovered) {
+        let recovered = messages.remove(&definition.id).unwrap_or_default();
+        match broker.add_vhost(&vhost).restore_queue(&definition, recovered, fx) {
             Ok(queue) => {
                 count += 1;
                 if let Some(error) = damaged.remove(&definition.id) {
                     error!(queue = %queue.name, %error, "the queue stays closed");
-                    queue.fail();
+                    queue.fail(fx);
                 }
             }
             Err(error) => error!(queue = %definition.name, %error, "the queue cannot be made again: left as it is"),
@@ -136,8 +149,10 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered) {
             durability.journal.write().push(Op::Forget { key });
         }
     }
-    for queue in messages.into_keys() {
-        durability.journal.write().push(Op::Drop { queue });
+    for (queue, lanes) in messages {
+        for (lane, _) in lanes {
+            durability.journal.write().push(Op::Drop { queue: OnDisk::id_of(queue, lane) });
+        }
     }
     if count > 0 {
         info!(queues = count, clean = recovered.clean, "restored");
@@ -155,13 +170,15 @@ struct Link {
     broker: Arc<Broker>,
     durability: Arc<Durability>,
     failure: Arc<Failure>,
+    clock: Clock,
 }
 
 impl Link {
-    fn with_queue(&self, id: QueueId, tell: impl FnOnce(&Arc<Queue>, &mut Effects)) {
+    fn with_queue(&self, id: QueueId, tell: impl FnOnce(&Arc<Queue>, Lane, &mut Effects)) {
         let mut fx = Effects::default();
-        if let Some(queue) = self.durability.queue(id) {
-            tell(&queue, &mut fx);
+        fx.set_now(self.clock.now());
+        if let Some((queue, lane)) = self.durability.queue(id) {
+            tell(&queue, lane, &mut fx);
         }
         fx.apply();
     }
@@ -169,16 +186,16 @@ impl Link {
 
 impl Sink<Kept> for Link {
     fn loaded(&self, queue: QueueId, from: u64, result: Result<Vec<Loaded<Kept>>, StoreError>) {
-        self.with_queue(queue, |queue, fx| {
+        self.with_queue(queue, |queue, lane, fx| {
             if let Err(error) = &result {
                 error!(queue = %queue.name, %error, "the queue cannot be read: it is closed");
             }
-            queue.loaded(from, result.ok(), fx);
+            queue.loaded(lane, from, result.ok(), fx);
         });
     }
 
     fn paged_out(&self, queue: QueueId, _bytes: usize) {
-        self.with_queue(queue, |queue, fx| queue.paged_out(fx));
+        self.with_queue(queue, |queue, _, fx| queue.paged_out(fx));
     }
 
     fn space_low(&self, low: bool) {

@@ -96,6 +96,7 @@ impl Server {
     /// The store has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
+        let keep_time = tokio::spawn(connection::keep_time(self.shared.clone()));
         tokio::select! {
             () = self.accept(&alive) => {}
             () = shutdown => {}
@@ -106,6 +107,7 @@ impl Server {
         info!(connections = self.shared.broker.connection_count(), "shutting down");
         self.shared.broker.close_connections(SHUTDOWN_TEXT);
         let _ = time::timeout(SHUTDOWN_PATIENCE, all_gone.recv()).await;
+        keep_time.abort();
         if let Some(persistence) = self.persistence {
             let _ = tokio::task::spawn_blocking(move || persistence.close()).await;
         }

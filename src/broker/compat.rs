@@ -112,6 +112,11 @@ impl Compat {
         matches!(self, Self::Lenient | Self::V4_3)
     }
 
+    /// Whether a consumer that holds a delivery too long is cancelled, if its client understands that; otherwise its channel ends (0.1, Q-38).
+    pub const fn cancels_late_consumers(self) -> bool {
+        matches!(self, Self::Lenient | Self::V4_3)
+    }
+
     /// Whether a passive declare needs one of the three permissions (0.1, B-04).
     pub const fn passive_declare_needs_permission(self) -> bool {
         matches!(self, Self::Lenient | Self::V4_3)

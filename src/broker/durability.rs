@@ -10,7 +10,7 @@ use super::arguments::{QueueSettings, QueueType};
 use super::definitions::Bytes;
 use super::effects::Effects;
 use super::journal::{Journal, Op, Pager, QueueId};
-use super::queue::{OnDisk, Queue};
+use super::queue::{Lane, OnDisk, Queue};
 
 /// See the module. A broker without one keeps everything in memory and forgets it at its end.
 pub struct Durability {
@@ -23,14 +23,20 @@ pub struct Durability {
 }
 
 impl Durability {
-    /// Queues made from now on get ids from `next_id` on.
+    /// Queues made from now on get ids from `next_id` on, where none has been used.
     pub fn new(journal: Arc<Journal>, pager: Arc<dyn Pager>, next_id: u64) -> Self {
-        Self { journal, pager, queues: DashMap::default(), next_id: AtomicU64::new(next_id) }
+        Self {
+            journal,
+            pager,
+            queues: DashMap::default(),
+            next_id: AtomicU64::new(next_id.next_multiple_of(OnDisk::IDS)),
+        }
     }
 
-    /// The queue of this id, if it is not gone.
-    pub fn queue(&self, id: QueueId) -> Option<Arc<Queue>> {
-        self.queues.get(&id).map(|queue| queue.clone())
+    /// The queue that an id of the store belongs to, if it is not gone, and which of its lanes it is.
+    pub fn queue(&self, id: QueueId) -> Option<(Arc<Queue>, Lane)> {
+        let (id, lane) = OnDisk::queue_of(id);
+        self.queues.get(&id).map(|queue| (queue.clone(), lane))
     }
 
     /// All queues that have an id.
@@ -38,9 +44,9 @@ impl Durability {
         self.queues.iter().map(|entry| entry.value().clone()).collect()
     }
 
-    /// An id that no queue has had in this store.
+    /// The first of the ids of a queue, which none has had in this store.
     pub(super) fn new_id(&self) -> QueueId {
-        QueueId(self.next_id.fetch_add(1, Ordering::Relaxed))
+        QueueId(self.next_id.fetch_add(OnDisk::IDS, Ordering::Relaxed))
     }
 
     /// What a queue with these settings needs.

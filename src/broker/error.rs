@@ -81,6 +81,17 @@ pub enum BrokerError {
         /// Its vhost.
         vhost: String,
     },
+    /// basic.get from a quorum queue with a single active consumer (Q-30): 405.
+    #[error(
+        "cannot obtain access to locked queue '{queue}' in vhost '{vhost}'. basic.get operations are not supported by \
+         <<\"quorum\">> queues with single active consumer"
+    )]
+    GetSingleActive {
+        /// The name.
+        queue: String,
+        /// Its vhost.
+        vhost: String,
+    },
     /// A direct reply-to address cannot be bound (M-09): 403.
     #[error("cannot bind or unbind to a volatile (direct reply-to) queue")]
     BindReplyTo,

@@ -4,6 +4,7 @@
 pub mod arguments;
 pub mod compat;
 mod connection;
+mod dead_letter;
 pub mod definitions;
 mod durability;
 mod effects;
@@ -13,12 +14,16 @@ pub mod journal;
 mod kept;
 mod memory;
 mod message;
+mod moment;
 mod outbox;
+pub mod policy;
 mod queue;
 mod reply;
 mod slab;
+mod timers;
 pub mod topology;
 mod vhost;
+mod vhost_policies;
 
 use std::sync::Arc;
 
@@ -36,17 +41,26 @@ pub use effects::Effects;
 pub use error::BrokerError;
 pub use kept::Kept;
 pub use memory::Memory;
-pub use message::{Body, Message, Parts};
+pub use message::{Body, Life, Message, MoreKeys, Parts};
+pub use moment::Moment;
 pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
 pub use queue::{
-    ChannelLimit, ConsumerKey, Counts, Entry, Hold, OnDisk, Queue, Recovered, Settled, Settlement, Subscriber,
+    ChannelLimit, ConsumerKey, Counts, DeliveryCounts, Entry, Hold, Lane, OnDisk, Queue, Recovered, Settled,
+    Settlement, Subscriber,
 };
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
+pub use timers::{TimerKey, Timers};
 pub use topology::RouteScratch;
 pub use vhost::{Found, QueueDeclare, VHost};
+pub use vhost_policies::PolicyDeclare;
 
+use self::arguments::QueueType;
 use self::compat::Compat;
 use self::journal::Journal;
+use self::timers::Due;
+
+/// Queues and connections whose moment has come that are served at once; then others get their turn.
+const DUE_MAX: usize = 16;
 
 /// What a broker is made with.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +69,8 @@ pub struct BrokerSettings {
     pub compat: Compat,
     /// Memory for messages in bytes; above it publishers are blocked.
     pub memory_max: u64,
+    /// The type of a queue that is declared without one, where its flags suit it.
+    pub default_queue_type: QueueType,
     /// Makes generated names and secrets: a random number, or a fixed one for repeatable runs.
     pub seed: u64,
 }
@@ -62,6 +78,8 @@ pub struct BrokerSettings {
 /// What survives a connection. A value: it can be made and dropped many times in a process, with or without sockets.
 pub struct Broker {
     compat: Compat,
+    default_queue_type: QueueType,
+    timers: Arc<Timers>,
     vhosts: DashMap<Box<str>, Arc<VHost>, RandomState>,
     connections: DashMap<ConnectionId, Arc<Outbox>, RandomState>,
     memory: Arc<Memory>,
@@ -76,6 +94,8 @@ impl Broker {
         let mut random = StdRng::seed_from_u64(settings.seed);
         let broker = Self {
             compat: settings.compat,
+            default_queue_type: settings.default_queue_type,
+            timers: Arc::default(),
             vhosts: DashMap::default(),
             connections: DashMap::default(),
             memory: Arc::new(Memory::new(settings.memory_max)),
@@ -89,7 +109,8 @@ impl Broker {
 
     /// Adds an empty vhost unless it exists.
     pub fn add_vhost(&self, name: &str) -> Arc<VHost> {
-        let make = || Arc::new(VHost::new(name, self.compat, self.memory.clone(), self.durability.clone()));
+        let (memory, timers, durability) = (self.memory.clone(), self.timers.clone(), self.durability.clone());
+        let make = || VHost::new(name, self.compat, self.default_queue_type, memory, timers, durability);
         self.vhosts.entry(name.into()).or_insert_with(make).clone()
     }
 
@@ -117,6 +138,29 @@ impl Broker {
     /// What ties it to a store; none if nothing is kept.
     pub fn durability(&self) -> Option<&Arc<Durability>> {
         self.durability.as_ref()
+    }
+
+    /// When to call [`Broker::on_time`].
+    pub fn timers(&self) -> &Arc<Timers> {
+        &self.timers
+    }
+
+    /// Does some of what is due now. True if there may be more.
+    pub fn on_time(&self, fx: &mut Effects) -> bool {
+        let due = self.timers.take_due(fx.now(), DUE_MAX);
+        let more = due.len() == DUE_MAX;
+        for due in due {
+            match due {
+                Due::Queue(queue) => queue.on_time(fx),
+                Due::Connection(outbox) => {
+                    if outbox.look_at_time() {
+                        fx.wake(outbox);
+                    }
+                }
+            }
+        }
+        fx.apply();
+        more
     }
 
     /// The reply consumers.

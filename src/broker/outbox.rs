@@ -9,7 +9,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 
 use super::message::Message;
-use super::queue::{ConsumerKey, Queue};
+use super::queue::{ConsumerKey, DeliveryCounts, Entry, Queue};
 
 /// Deliveries wait in an outbox up to this many bytes; then its consumers are parked until the connection has emptied it. Two of
 /// these and the socket's own buffers are what a consumer that stops reading can hold.
@@ -31,8 +31,32 @@ pub struct Delivery {
     pub subscription: u32,
     /// Position in the queue, needed to settle it. 0 for a direct reply, which has no queue.
     pub position: u64,
+    /// How often it came back.
+    pub counts: DeliveryCounts,
     /// The message.
     pub message: Message,
+}
+
+impl Delivery {
+    /// Of a queue's message to a subscription of a channel.
+    #[inline]
+    pub fn new(channel: u16, subscription: u32, entry: Entry) -> Self {
+        let redelivered = entry.is_redelivered();
+        let Entry { position, counts, message, .. } = entry;
+        Self { channel, redelivered, subscription, position, counts, message }
+    }
+
+    /// How often it came back and failed, with what it had failed where it was dead-lettered from.
+    pub fn total_counts(&self) -> DeliveryCounts {
+        self.counts.with_failed_before(self.message.failed())
+    }
+
+    /// What the queue gave.
+    #[inline]
+    pub fn into_entry(self) -> Entry {
+        let Self { redelivered, position, counts, message, .. } = self;
+        Entry { position, redelivered, counts, message }
+    }
 }
 
 /// One thing for the connection to do.
@@ -71,6 +95,8 @@ struct State {
     released: bool,
     /// Something that the connection waits for has been written or read.
     disk_is_ready: bool,
+    /// A moment that the connection waits for has come.
+    timed: bool,
     /// The connection is gone; what is pushed is refused.
     closed: bool,
 }
@@ -97,6 +123,8 @@ pub struct Taken {
     pub released: bool,
     /// See [`Outbox::disk_is_ready`].
     pub disk_is_ready: bool,
+    /// See [`Outbox::look_at_time`].
+    pub timed: bool,
 }
 
 impl Default for Outbox {
@@ -117,6 +145,7 @@ impl Outbox {
             forced: None,
             released: false,
             disk_is_ready: false,
+            timed: false,
             closed: false,
         };
         Self { state: Mutex::new(state) }
@@ -173,6 +202,13 @@ impl Outbox {
         state.notify()
     }
 
+    /// Tells the connection that a moment has come that it waits for. True if the outbox must be woken.
+    pub(super) fn look_at_time(&self) -> bool {
+        let mut state = self.state.lock();
+        state.timed = true;
+        state.notify()
+    }
+
     /// Wakes the connection. Not to be called under any lock.
     pub fn wake(&self) {
         let waker = self.state.lock().waker.clone();
@@ -192,6 +228,7 @@ impl Outbox {
         taken.forced = state.forced.take();
         taken.released = std::mem::take(&mut state.released);
         taken.disk_is_ready = std::mem::take(&mut state.disk_is_ready);
+        taken.timed = std::mem::take(&mut state.timed);
         if deliveries {
             state.take_items(taken);
         }
@@ -213,6 +250,7 @@ impl Outbox {
             forced: None,
             released: false,
             disk_is_ready: false,
+            timed: false,
         }
     }
 }

@@ -16,6 +16,7 @@ use foldhash::quality::FixedState;
 use super::effects::Effects;
 use super::message::Message;
 use super::outbox::{Delivery, Outbox};
+use super::queue::{DeliveryCounts, Entry};
 
 /// The name under which clients consume replies and that their requests carry in `reply-to`.
 pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -84,8 +85,8 @@ impl ReplyConsumers {
     pub fn deliver(&self, address: &[u8], message: Message, fx: &mut Effects) -> ReplyRoute {
         let Some(number) = self.number(address) else { return ReplyRoute::MadeUp };
         let Some(to) = self.consumers.get(&number) else { return ReplyRoute::Gone };
-        let delivery =
-            Delivery { channel: to.channel, redelivered: false, subscription: to.subscription, position: 0, message };
+        let entry = Entry { position: 0, redelivered: false, counts: DeliveryCounts::default(), message };
+        let delivery = Delivery::new(to.channel, to.subscription, entry);
         if to.outbox.reply(delivery) {
             fx.wake(to.outbox.clone());
         }

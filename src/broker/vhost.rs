@@ -21,7 +21,9 @@ use super::effects::Effects;
 use super::error::BrokerError;
 use super::exchange::RoutingKeys;
 use super::memory::Memory;
-use super::queue::{ConsumeError, DeleteRefused, Queue};
+use super::policy::Policies;
+use super::queue::{Begin, ConsumeError, DeleteRefused, Home, Queue};
+use super::timers::Timers;
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
 
 /// See the module.
@@ -29,10 +31,12 @@ pub struct VHost {
     /// Its name.
     pub name: Arc<str>,
     compat: Compat,
-    memory: Arc<Memory>,
+    default_type: QueueType,
     durability: Option<Arc<Durability>>,
+    home: Arc<Home>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
     graph: RwLock<Graph>,
+    policies: RwLock<Policies>,
     /// The topology's generation, to be read without the lock.
     generation: AtomicU64,
 }
@@ -71,20 +75,34 @@ pub struct Found {
 
 impl VHost {
     /// A vhost with the predeclared exchanges.
-    pub fn new(name: &str, compat: Compat, memory: Arc<Memory>, durability: Option<Arc<Durability>>) -> Self {
+    pub fn new(
+        name: &str,
+        compat: Compat,
+        default_type: QueueType,
+        memory: Arc<Memory>,
+        timers: Arc<Timers>,
+        durability: Option<Arc<Durability>>,
+    ) -> Arc<Self> {
         let mut topology = Topology::new(name);
         if durability.is_some() {
             topology.record_changes();
         }
-        Self {
+        Arc::new_cyclic(|me| Self {
             name: name.into(),
             compat,
-            memory,
+            default_type,
             durability,
+            home: Arc::new(Home { memory, timers, vhost: me.clone(), compat }),
             queues: DashMap::default(),
             generation: AtomicU64::new(topology.generation()),
+            policies: RwLock::default(),
             graph: RwLock::new(Graph { topology, slots: Vec::new(), free: Vec::new() }),
-        }
+        })
+    }
+
+    /// The line of RabbitMQ that it follows.
+    pub fn compat(&self) -> Compat {
+        self.compat
     }
 
     /// Changes whenever a route may change.
@@ -126,7 +144,13 @@ impl VHost {
 
     /// Declares an exchange, or checks that it is there.
     pub fn declare_exchange(&self, declare: &Declare<'_>, fx: &mut Effects) -> Result<(), BrokerError> {
-        self.change(fx, |graph| graph.topology.declare_exchange(declare).map(drop))
+        self.change(fx, |graph| {
+            if graph.topology.declare_exchange(declare)? {
+                let policies = self.policies.read();
+                graph.topology.set_policy_alternate(declare.name, policies.alternate_of(declare.name));
+            }
+            Ok::<_, TopologyError>(())
+        })
     }
 
     /// Deletes an exchange (M-06).
@@ -233,9 +257,10 @@ impl VHost {
             arguments: declare.arguments,
         };
         if let Some(queue) = self.redeclared(&received, by)? {
+            queue.declared_again(fx);
             return Ok((queue, false));
         }
-        let settings = arguments::declare(&received, QueueType::Classic, self.compat)?;
+        let settings = arguments::declare(&received, self.default_type, self.compat)?;
         let mut graph = self.graph.write();
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
@@ -243,8 +268,11 @@ impl VHost {
         let disk = self.durability.as_ref().map(|durability| durability.on_disk(durability.new_id(), &settings));
         let queue = graph.add_queue(declare.name, settings.durable, |key| {
             let owner = settings.exclusive.then_some(by);
-            Queue::new(declare.name.into(), key, settings, owner, self.memory.clone(), disk, None)
+            let policy = self.policies.read().say_to_queue(declare.name, settings.queue_type);
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered: Vec::new() };
+            Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), begin)
         });
+        queue.dispatch(fx); // registers when it is unused
         self.queues.insert(declare.name.into(), queue.clone());
         if let Some(durability) = &self.durability {
             durability.add(&queue);
@@ -314,11 +342,35 @@ impl VHost {
         self.queues.iter().map(|entry| entry.value().clone()).collect()
     }
 
+    pub(super) fn policies_lock(&self) -> &RwLock<Policies> {
+        &self.policies
+    }
+
+    /// Changes the policies and gives what they say then to all queues and exchanges. One change at a time: the graph is locked.
+    pub(super) fn change_policies<E>(
+        &self,
+        fx: &mut Effects,
+        change: impl FnOnce(&mut Policies) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut graph = self.graph.write();
+        change(&mut self.policies.write())?;
+        let policies = self.policies.read();
+        let names: Vec<_> = graph.topology.exchanges().map(|exchange| exchange.name.clone()).collect();
+        for name in names {
+            graph.topology.set_policy_alternate(&name, policies.alternate_of(&name));
+        }
+        self.generation.store(graph.topology.generation(), Ordering::Release);
+        for queue in graph.slots.iter().flatten() {
+            queue.set_policy(&policies.say_to_queue(&queue.name, queue.settings.queue_type), fx);
+        }
+        Ok(())
+    }
+
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {
         let Some(queue) = self.queue(received.queue.name) else { return Ok(None) };
         self.check_owner(Some(&queue), by)?;
         self.check_readable(&queue)?;
-        arguments::redeclare(&queue.settings, received, QueueType::Classic)?;
+        arguments::redeclare(&queue.settings, received, self.default_type)?;
         Ok(Some(queue))
     }
 

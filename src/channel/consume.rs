@@ -3,9 +3,11 @@
 use leveret_protocol::Method;
 use leveret_protocol::method::basic;
 
+use super::counts::with_counts;
 use super::ledger::Unacked;
 use super::subscription::{SUBSCRIPTIONS_MAX, Subscription, SubscriptionKey};
 use super::{Channel, ChannelError, Session};
+use crate::broker::arguments::QueueType;
 use crate::broker::{Broker, BrokerError, REPLY_TO, Subscriber, is_reply_address};
 use crate::error::Error;
 
@@ -35,6 +37,7 @@ impl Channel {
         let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
         let arguments = s.vhost.consumer_arguments(&queue, consume.arguments)?;
         let (prefetch, channel_limit) = self.limits_for(&queue, s)?;
+        let timeout_ms = arguments.timeout_ms.or_else(|| queue.consumer_timeout_ms()).filter(|_| !consume.no_ack);
         let key = self.subscribe(Subscription {
             tag: tag.clone(),
             queue: Some(queue.clone()),
@@ -43,6 +46,9 @@ impl Channel {
             ended: false,
             is_get: false,
             limited: channel_limit.is_some() && !consume.no_ack,
+            shows_counts: queue.settings.queue_type == QueueType::Quorum,
+            timeout_ms,
+            timed_out: false,
             unacked: 0,
         })?;
         let added = queue.add_consumer(Subscriber {
@@ -101,6 +107,9 @@ impl Channel {
             return Err(BrokerError::GetReplyTo { queue: name, vhost: s.vhost.name.to_string() }.into());
         }
         let queue = s.vhost.accessible_queue(&name, s.peer.id)?;
+        if queue.settings.single_active_consumer && queue.settings.queue_type == QueueType::Quorum {
+            return Err(BrokerError::GetSingleActive { queue: name, vhost: s.vhost.name.to_string() }.into());
+        }
         if queue.is_first_on_disk(&s.peer.outbox) {
             *s.later = true;
             return Ok(());
@@ -119,16 +128,26 @@ impl Channel {
         self.delivery_tag += 1;
         let get_ok = basic::GetOk {
             delivery_tag: self.delivery_tag,
-            redelivered: entry.redelivered,
+            redelivered: entry.is_redelivered(),
             exchange: entry.message.exchange(),
             routing_key: entry.message.routing_key(),
             message_count: u32::try_from(left).unwrap_or(u32::MAX),
         };
         s.out.method(self.number, &Method::BasicGetOk(get_ok));
-        s.out.content(self.number, s.peer.frame_max, &entry.message);
+        let properties = match queue.settings.queue_type {
+            QueueType::Quorum => with_counts(&entry.message, entry.total_counts()),
+            QueueType::Classic | QueueType::Stream => None,
+        };
+        let properties = properties.as_deref().unwrap_or_else(|| entry.message.properties());
+        s.out.content_with(self.number, s.peer.frame_max, properties, &entry.message);
         if let Some(key) = subscription {
+            let timeout_ms = queue.consumer_timeout_ms();
             if let Some(subscription) = self.subscriptions.find(key) {
                 subscription.unacked += 1;
+                subscription.timeout_ms = timeout_ms;
+            }
+            if let Some(timeout_ms) = timeout_ms {
+                self.sent(self.delivery_tag, timeout_ms, s.broker, s.peer, s.fx);
             }
             self.ledger.push(self.delivery_tag, Unacked { subscription: key, entry });
         }
@@ -171,6 +190,9 @@ impl Channel {
             ended: false,
             is_get: false,
             limited: false,
+            shows_counts: false,
+            timeout_ms: None,
+            timed_out: false,
             unacked: 0,
         })?;
         let address = s.broker.replies().add(&s.peer.outbox, self.number, subscription);

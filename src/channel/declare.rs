@@ -44,7 +44,9 @@ impl Channel {
             return self.reply_queue_declare(m, &given, s);
         }
         let queue = if m.passive {
-            s.vhost.accessible_queue(&given, s.peer.id)?
+            let queue = s.vhost.accessible_queue(&given, s.peer.id)?;
+            queue.declared_again(s.fx);
+            queue
         } else {
             let server_named = given.is_empty();
             let name = if server_named { Cow::Owned(s.broker.generate_name("amq.gen-")) } else { given };

@@ -40,6 +40,17 @@ pub enum ChannelError {
         "more than {0} bytes of uncommitted transactions and incomplete messages on this connection; commit more often"
     )]
     TooMuchPending(usize),
+    /// A delivery was held too long (Q-38): 406.
+    #[error(
+        "delivery acknowledgement on channel {channel} timed out. Timeout value used: {timeout_ms} ms. This timeout value can be \
+         configured, see consumers doc guide to learn more"
+    )]
+    DeliveryTimeout {
+        /// The channel's number.
+        channel: u16,
+        /// As RabbitMQ shows it.
+        timeout_ms: i64,
+    },
     /// `prefetch-size` is not supported (M-13): 540.
     #[error("prefetch_size!=0 ({0})")]
     PrefetchSize(u32),

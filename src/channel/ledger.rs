@@ -73,6 +73,11 @@ impl Ledger {
         Some(self.slots.range(..end).filter(|(_, unacked)| unacked.is_some()).map(|(tag, _)| *tag).collect())
     }
 
+    /// Tags and subscriptions of all that is unacked, in order.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (u64, SubscriptionKey)> + '_ {
+        self.slots.iter().filter_map(|(tag, unacked)| Some((*tag, unacked.as_ref()?.subscription)))
+    }
+
     fn take_first(&mut self, n: usize) -> impl Iterator<Item = Unacked> + '_ {
         let taken = self.slots.range(..n).filter(|(_, unacked)| unacked.is_some()).count();
         self.live -= taken;

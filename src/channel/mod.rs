@@ -6,6 +6,7 @@
 mod batch;
 mod confirm;
 mod consume;
+mod counts;
 mod declare;
 mod error;
 mod ledger;
@@ -14,6 +15,7 @@ mod qos;
 mod routes;
 mod settle;
 mod subscription;
+mod timeout;
 mod tx;
 
 use std::sync::Arc;
@@ -26,13 +28,15 @@ pub use error::ChannelError;
 pub use publish::Publish;
 
 use self::confirm::Confirms;
+use self::counts::with_counts;
 use self::ledger::{Ledger, Unacked};
 use self::routes::Routes;
 use self::subscription::{SubscriptionKey, Subscriptions};
+use self::timeout::Timeouts;
 use self::tx::Transaction;
 use crate::broker::{
-    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Entry, Hold, Message, Outbox, Queue, RouteScratch,
-    Settlement, VHost,
+    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Hold, Message, Outbox, Queue, RouteScratch, Settlement,
+    VHost,
 };
 use crate::error::Error;
 use crate::output::Output;
@@ -142,6 +146,8 @@ pub struct Channel {
     cancelling: Vec<SubscriptionKey>,
     cancel_ok: Option<Box<str>>,
     routes: Option<Box<Routes>>,
+    /// Of deliveries that must be settled in time.
+    timeouts: Option<Box<Timeouts>>,
 }
 
 impl Channel {
@@ -163,6 +169,7 @@ impl Channel {
             cancelling: Vec::new(),
             cancel_ok: None,
             routes: None,
+            timeouts: None,
         }
     }
 
@@ -171,7 +178,7 @@ impl Channel {
         match method {
             Method::BasicAck(m) => self.ack(m.delivery_tag, m.multiple, s),
             Method::BasicNack(m) => self.nack(m.delivery_tag, m.multiple, m.requeue, s),
-            Method::BasicReject(m) => self.nack(m.delivery_tag, false, m.requeue, s),
+            Method::BasicReject(m) => self.reject(m.delivery_tag, m.requeue, s),
             Method::BasicConsume(m) => self.consume(&m, s),
             Method::BasicCancel(m) => self.cancel(&m, s),
             Method::BasicGet(m) => self.get(&m, s),
@@ -200,14 +207,22 @@ impl Channel {
 
     /// Sends a delivery that the outbox held, giving it its tag.
     #[inline]
-    pub fn deliver(&mut self, delivery: Delivery, frame_max: u32, out: &mut Output) {
+    pub fn deliver(&mut self, delivery: Delivery, broker: &Broker, peer: &Peer, out: &mut Output, fx: &mut Effects) {
         let Some(subscription) = self.subscriptions.find(delivery.subscription) else { return };
         self.delivery_tag += 1;
         let tag = self.delivery_tag;
-        out.deliver(self.number, frame_max, &subscription.tag, tag, delivery.redelivered, &delivery.message);
+        let properties = match subscription.shows_counts {
+            true => with_counts(&delivery.message, delivery.total_counts()),
+            false => None,
+        };
+        out.deliver(self.number, peer.frame_max, &subscription.tag, tag, &delivery, properties.as_deref());
         if !subscription.no_ack {
             subscription.unacked += 1;
+            let timeout_ms = subscription.timeout_ms;
             self.ledger.push(tag, Unacked::from_delivery(delivery));
+            if let Some(timeout_ms) = timeout_ms {
+                self.sent(tag, timeout_ms, broker, peer, fx);
+            }
         }
     }
 
@@ -224,6 +239,7 @@ impl Channel {
     /// First step of closing: no consumer of the channel gets anything more. What waits in the outbox must then be delivered.
     pub fn stop_consumers(&mut self, s: &mut Session<'_>) {
         self.forget_reply_consumer(s.broker);
+        self.end_timeouts(s);
         let live: Vec<_> = self.subscriptions.iter().filter(|(_, sub)| !sub.ended).map(|(key, _)| key).collect();
         for key in live {
             self.stop_subscription(key, s);
@@ -246,7 +262,7 @@ impl Channel {
         }
         let all: Vec<_> = self.ledger.take_all().collect();
         for unacked in all {
-            self.settle(unacked, Settlement::Requeue, s);
+            self.settle(unacked, Settlement::Lose, s);
         }
         s.apply_batch();
     }
@@ -260,8 +276,7 @@ impl Channel {
     pub fn take_back(&mut self, delivery: Delivery, fx: &mut Effects) {
         let Some(subscription) = self.subscriptions.find(delivery.subscription) else { return };
         if let Some(queue) = &subscription.queue {
-            let Delivery { redelivered, position, message, .. } = delivery;
-            queue.take_back(Entry { position, redelivered, message }, subscription.no_ack, fx);
+            queue.take_back(delivery.into_entry(), subscription.no_ack, fx);
         }
     }
 

@@ -11,7 +11,7 @@ use super::tx::Publication;
 use super::{Channel, ChannelError, Mode, PENDING_BYTES_MAX, Session};
 use crate::broker::arguments::{Expiration, sender_selected_keys, without_bcc};
 use crate::broker::exchange::RoutingKeys;
-use crate::broker::{Body, Found, Message, Parts, REPLY_TO, ReplyRoute, is_reply_address};
+use crate::broker::{Body, Found, Life, Message, MoreKeys, Parts, REPLY_TO, ReplyRoute, is_reply_address};
 use crate::error::Error;
 
 /// A publish with its content.
@@ -36,8 +36,12 @@ const UNKNOWN_FLAGS: u8 = 0b11;
 #[derive(Default)]
 struct Understood<'a> {
     persistent: bool,
+    priority: Option<u8>,
+    ttl_ms: Option<u64>,
     /// CC and BCC (P-11).
     more_keys: Vec<&'a [u8]>,
+    /// How many of them are of CC.
+    cc: usize,
     headers: Option<Table<'a>>,
     /// The properties to send on, where they are not those received.
     rewritten: Option<Vec<u8>>,
@@ -154,7 +158,11 @@ impl Channel {
     /// Reads the properties and checks them in the order of P-01.
     fn understand<'a>(&self, publish: &Publish<'a>, s: &Session<'_>) -> Result<Understood<'a>, Error> {
         let properties = BasicProperties::decode(publish.properties).map_err(Error::from)?;
-        let mut understood = Understood { persistent: properties.delivery_mode == Some(2), ..Understood::default() };
+        let mut understood = Understood {
+            persistent: properties.delivery_mode == Some(2),
+            priority: properties.priority,
+            ..Understood::default()
+        };
         let asks_reply = properties.reply_to == Some(REPLY_TO.as_bytes());
         if asks_reply || properties.expiration.is_some() || properties.headers.is_some() || properties.user_id.is_some()
         {
@@ -167,12 +175,12 @@ impl Channel {
             Some(reply) => Some(reply.address.as_bytes()),
         };
         if let Some(expiration) = properties.expiration {
-            Expiration::parse(expiration)?;
+            understood.ttl_ms = Some(Expiration::parse(expiration)?);
         }
         let mut headers: Option<EncodedTable> = None;
         if let Some(table) = properties.headers {
             understood.headers = Some(table);
-            understood.more_keys = sender_selected_keys(table)?.collect();
+            (understood.more_keys, understood.cc) = sender_selected_keys(table)?;
             headers = without_bcc(table);
             rewrite = true;
         }
@@ -220,6 +228,7 @@ impl Channel {
                     body: publish.body.clone(),
                     persistent: understood.persistent,
                     copies: 1,
+                    life: Life::default(),
                 },
             );
             if let Mode::Transaction(tx) = &mut self.mode {
@@ -315,8 +324,20 @@ impl Understood<'_> {
             body: publish.body.clone(),
             persistent: self.persistent,
             copies: Arc::as_ref(route).len(),
+            life: Life {
+                arrived: s.fx.now(),
+                ttl_ms: self.ttl_ms,
+                priority: self.priority,
+                more_keys: self.more_keys(),
+                ..Life::default()
+            },
         };
         Some(Message::new(s.bytes, parts))
+    }
+
+    fn more_keys(&self) -> MoreKeys<'_> {
+        let (cc, bcc) = self.more_keys.split_at(self.cc);
+        MoreKeys { cc, bcc }
     }
 
     fn unroutable(&self, publish: &Publish<'_>) -> Unroutable {

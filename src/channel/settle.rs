@@ -5,14 +5,13 @@ use leveret_protocol::method::basic;
 
 use super::ledger::Unacked;
 use super::{Channel, ChannelError, Mode, Session};
-use crate::broker::{Delivery, Entry, Settled, Settlement};
+use crate::broker::{Delivery, Settled, Settlement};
 use crate::error::Error;
 
 impl Unacked {
     #[inline]
     pub(super) fn from_delivery(delivery: Delivery) -> Self {
-        let Delivery { redelivered, subscription, position, message, .. } = delivery;
-        Self { subscription, entry: Entry { position, redelivered, message } }
+        Self { subscription: delivery.subscription, entry: delivery.into_entry() }
     }
 }
 
@@ -25,6 +24,11 @@ impl Channel {
     pub(super) fn nack(&mut self, tag: u64, multiple: bool, requeue: bool, s: &mut Session<'_>) -> Result<(), Error> {
         let settlement = if requeue { Settlement::Requeue } else { Settlement::Discard };
         self.settle_tags(tag, multiple, settlement, s)
+    }
+
+    pub(super) fn reject(&mut self, tag: u64, requeue: bool, s: &mut Session<'_>) -> Result<(), Error> {
+        let settlement = if requeue { Settlement::RejectToQueue } else { Settlement::Reject };
+        self.settle_tags(tag, false, settlement, s)
     }
 
     pub(super) fn recover(&mut self, requeue: bool, answer: bool, s: &mut Session<'_>) -> Result<(), Error> {
@@ -49,7 +53,8 @@ impl Channel {
         subscription.unacked -= 1;
         let (limited, done) = (subscription.limited, subscription.ended && subscription.unacked == 0);
         if let Some(queue) = &subscription.queue {
-            s.batch.settle(queue, Settled { consumer: subscription.consumer, settlement, entry: unacked.entry });
+            let (consumer, got) = (subscription.consumer, subscription.is_get);
+            s.batch.settle(queue, Settled { consumer, got, settlement, entry: unacked.entry });
         }
         if done {
             self.subscriptions.free_if_done(unacked.subscription);
@@ -74,8 +79,18 @@ impl Channel {
             return tx.settle(&mut self.ledger, tag, multiple, settlement);
         }
         if !multiple {
-            let unacked = self.ledger.take(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?;
-            self.settle(unacked, settlement, s);
+            match self.ledger.take(tag) {
+                Some(unacked) => self.settle(unacked, settlement, s),
+                None if self.was_taken_back(tag) => {}
+                None => return Err(ChannelError::UnknownDeliveryTag(tag).into()),
+            }
+            return Ok(());
+        }
+        if tag != 0 && self.was_taken_back(tag) {
+            let tags: Vec<_> = self.ledger.tags().map(|(tag, _)| tag).take_while(|earlier| *earlier < tag).collect();
+            for unacked in tags.into_iter().filter_map(|tag| self.ledger.take(tag)).collect::<Vec<_>>() {
+                self.settle(unacked, settlement, s);
+            }
             return Ok(());
         }
         let taken: Vec<_> = match tag {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::broker::arguments::QueueType;
 use crate::broker::topology::QueueKey;
 use crate::broker::{ConsumerKey, Queue};
 
@@ -29,6 +30,12 @@ pub(super) struct Subscription {
     pub(super) is_get: bool,
     /// The channel's limit counts what it holds: not of basic.get (S-03), not of a quorum queue.
     pub(super) limited: bool,
+    /// Deliveries carry how often they came back.
+    pub(super) shows_counts: bool,
+    /// Milliseconds that a delivery may be held.
+    pub(super) timeout_ms: Option<u64>,
+    /// The client was told that it held one too long.
+    pub(super) timed_out: bool,
     pub(super) unacked: u32,
 }
 
@@ -83,6 +90,7 @@ impl Subscriptions {
             return Some(known);
         }
         let queue_key = queue.key;
+        let shows_counts = queue.settings.queue_type == QueueType::Quorum;
         let queue = Some(queue.clone());
         let added = self.add(Subscription {
             tag: "".into(),
@@ -92,6 +100,9 @@ impl Subscriptions {
             ended: true,
             is_get: true,
             limited: false,
+            shows_counts,
+            timeout_ms: None,
+            timed_out: false,
             unacked: 0,
         });
         self.gets.insert(queue_key, added?);

@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
+use crate::broker::arguments::QueueType;
 use crate::broker::compat::Compat;
 use crate::config::{Config, DISK_FREE_LIMIT_BYTES};
 use crate::server::Server;
@@ -82,6 +83,11 @@ pub struct ServeArgs {
     #[arg(long, env = "LEVERET_COMPAT", default_value = "lenient", value_name = "LINE")]
     compat: Compat,
 
+    /// Type of queues that are declared without one: classic or quorum
+    #[arg(long, env = "LEVERET_DEFAULT_QUEUE_TYPE", default_value = "classic", value_name = "TYPE",
+          value_parser = queue_type)]
+    default_queue_type: QueueType,
+
     /// Name of the user
     #[arg(long, env = "LEVERET_DEFAULT_USER", default_value = "guest", value_name = "NAME")]
     default_user: String,
@@ -136,6 +142,7 @@ impl ServeArgs {
             disk_free_limit_bytes: self.disk_free_limit,
             handshake_timeout: Duration::from_secs(self.handshake_timeout),
             compat: self.compat,
+            default_queue_type: self.default_queue_type,
             user: self.default_user,
             password: self.default_pass,
             loopback_users: self.loopback_users,
@@ -156,6 +163,13 @@ async fn serve(config: Config) -> Result<(), String> {
         tracing::warn!(%error, "cannot write to stdout");
     }
     server.run(shutdown).await.map_err(|error| error.to_string())
+}
+
+fn queue_type(name: &str) -> Result<QueueType, String> {
+    match QueueType::from_name(name.as_bytes()) {
+        Some(QueueType::Stream) | None => Err("it is classic or quorum".to_owned()),
+        Some(queue_type) => Ok(queue_type),
+    }
 }
 
 /// Done when the process is asked to end.

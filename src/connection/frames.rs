@@ -148,6 +148,9 @@ impl<S> Connection<S> {
         if let Some(hold) = scratch.batch.apply(&self.peer.outbox, &mut scratch.fx) {
             self.hold = Some(hold);
         }
+        if scratch.fx.has_letters() {
+            scratch.fx.apply(); // so that what the client asks next finds them
+        }
         let confirming = scratch.batch.take_confirming();
         self.confirm(&confirming, scratch);
         scratch.batch.reuse_confirming(confirming);
@@ -375,6 +378,20 @@ impl<S> Connection<S> {
         if let Some(channel) = self.channels.open(number) {
             channel.finish_cancel(&mut session!(self, scratch));
         }
+        Ok(())
+    }
+
+    /// A moment has come at which a client should have settled something.
+    pub(super) fn check_timeouts(&mut self, scratch: &mut Scratch) -> Result<(), End> {
+        let numbers: Vec<_> = self.channels.slots.iter().map(|(number, _)| *number).collect();
+        self.begin_output(scratch);
+        for number in numbers {
+            let Some(channel) = self.channels.open(number) else { continue };
+            if let Err(error) = channel.check_timeouts(&mut session!(self, scratch)) {
+                self.fail(number, &error, (0, 0), scratch)?;
+            }
+        }
+        scratch.fx.apply();
         Ok(())
     }
 

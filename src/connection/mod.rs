@@ -3,6 +3,7 @@
 //! One task for each connection reads, handles and writes, so that nothing else ever touches its channels; others reach it through its
 //! outbox alone.
 
+mod clock;
 mod disk;
 mod end;
 mod error;
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
 use tracing::{debug, info, warn};
 
+pub use clock::{Clock, keep_time};
 pub use error::ConnectionError;
 pub use shared::Shared;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_protocol::EncodedTable;
 
+use super::clock::Clock;
 use super::greeting;
 use crate::auth::Users;
 use crate::broker::{Broker, ConnectionId};
@@ -16,6 +17,7 @@ pub struct Shared {
     pub broker: Arc<Broker>,
     /// The settings.
     pub config: Config,
+    pub(super) clock: Clock,
     pub(super) users: Users,
     pub(super) server_properties: EncodedTable,
     pub(super) mechanisms: String,
@@ -35,6 +37,7 @@ impl Shared {
         let users = Users::new(&config.user, &config.password, loopback, config.compat.offers_anonymous());
         Arc::new(Self {
             broker,
+            clock: Clock::new(),
             mechanisms: users.mechanisms(),
             users,
             server_properties: greeting::server_properties(config.compat, host),

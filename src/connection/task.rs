@@ -112,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// be written, and what has come and was not handled.
     pub(super) fn shut_down(mut self, end: &End) -> (S, Output, Vec<u8>) {
         Scratch::lend(|scratch| {
+            scratch.fx.set_now(self.shared.clock.now());
             self.flush(scratch);
             self.close_channels(matches!(end, End::Closed), scratch);
             match end {
@@ -125,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
+        scratch.fx.set_now(self.shared.clock.now());
         let end = self.work(cx, scratch);
         if self.output.is_empty()
             && let Some(buffer) = self.output.take_buffer()
@@ -295,6 +297,9 @@ impl<S> Connection<S> {
             self.disk_is_ready(scratch);
         }
         self.encode_taken(scratch);
+        if std::mem::take(&mut scratch.taken.timed) {
+            self.check_timeouts(scratch)?;
+        }
         if let Some(Forced(why)) = scratch.taken.forced.take() {
             let forced = Error::Connection(super::ConnectionError::Forced(why));
             return Err(End::Refused(Refused::new(&forced, (0, 0))));
@@ -322,7 +327,8 @@ impl<S> Connection<S> {
             match item {
                 Outgoing::Deliver(delivery) => {
                     if let Some(channel) = self.channels.open(delivery.channel) {
-                        channel.deliver(delivery, self.peer.frame_max, &mut self.output);
+                        let (broker, fx) = (&self.shared.broker, &mut scratch.fx);
+                        channel.deliver(delivery, broker, &self.peer, &mut self.output, fx);
                     }
                 }
                 Outgoing::Cancelled { channel, subscription } => {

@@ -2,6 +2,7 @@
 
 mod client;
 mod expected;
+mod features;
 mod frame;
 mod handshake;
 mod methods;
@@ -21,6 +22,7 @@ pub(crate) use leveret_protocol::{BasicProperties, EncodedTable, FieldTable, Fie
 
 pub(crate) use client::{Wire, encoded};
 pub(crate) use expected::{Close, closes, locked, no_exchange, no_queue, q_named, x_named};
+pub(crate) use features::*;
 pub(crate) use frame::{Delivered, OwnedFrame, names};
 pub(crate) use handshake::Login;
 pub(crate) use methods::*;

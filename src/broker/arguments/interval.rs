@@ -44,6 +44,11 @@ impl Interval {
     }
 }
 
+/// Whether this is such an age.
+pub fn is_interval(bytes: &[u8]) -> bool {
+    Interval::parse(bytes).is_some()
+}
+
 const fn unit_ms(unit: u8) -> Option<u64> {
     const DAY_S: u64 = 24 * 3600;
     let seconds = match unit {

@@ -43,6 +43,7 @@ mod without_effect;
 pub use consumer::{ConsumerArguments, StreamOffset};
 pub use error::{ArgumentError, InvalidValue, QueueReference};
 pub use expiration::Expiration;
+pub use interval::is_interval;
 pub use known::QueueType;
 pub use queue::{
     DeadLetterStrategy, DelayedRetry, DelayedRetryType, LeaderLocator, Overflow, QueueSettings, ReceivedDeclare,

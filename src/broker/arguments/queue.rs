@@ -124,6 +124,42 @@ pub enum DelayedRetryType {
     Returned,
 }
 
+impl DeadLetterStrategy {
+    /// By the name in arguments and policies.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "at-most-once" => Some(Self::AtMostOnce),
+            "at-least-once" => Some(Self::AtLeastOnce),
+            _ => None,
+        }
+    }
+}
+
+impl Overflow {
+    /// By the name in arguments and policies.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "drop-head" => Some(Self::DropHead),
+            "reject-publish" => Some(Self::RejectPublish),
+            "reject-publish-dlx" => Some(Self::RejectPublishDeadLetter),
+            _ => None,
+        }
+    }
+}
+
+impl DelayedRetryType {
+    /// By the name in arguments and policies.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "disabled" => Some(Self::Disabled),
+            "all" => Some(Self::All),
+            "failed" => Some(Self::Failed),
+            "returned" => Some(Self::Returned),
+            _ => None,
+        }
+    }
+}
+
 /// `x-queue-leader-locator`: where the leader is put in a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaderLocator {
@@ -337,6 +373,11 @@ impl QueueSettings {
             }
         }
         Ok(())
+    }
+
+    /// `x-overflow`, if it was given.
+    pub fn given_overflow(&self) -> Option<Overflow> {
+        self.arguments.get("x-overflow").map(|_| self.overflow)
     }
 
     fn check_stream_sizes(&self) -> Result<(), ArgumentError> {

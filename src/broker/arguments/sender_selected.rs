@@ -6,17 +6,20 @@ use leveret_protocol::table::{Table, Value};
 use super::ArgumentError;
 use super::term::type_name;
 
-/// The keys of CC, then those of BCC, in the headers of a message. What is no string in them is skipped.
+/// The keys of CC, then those of BCC, in the headers of a message, and how many are of CC. What is no string in them is skipped.
 ///
-/// Both headers are checked at once, CC first; the iterator cannot fail.
-pub fn sender_selected_keys(headers: Table<'_>) -> Result<impl Iterator<Item = &[u8]>, ArgumentError> {
+/// Both headers are checked at once, CC first.
+pub fn sender_selected_keys(headers: Table<'_>) -> Result<(Vec<&[u8]>, usize), ArgumentError> {
     let cc = selected(headers, "CC")?;
     let bcc = selected(headers, "BCC")?;
-    let values = [cc, bcc].into_iter().flatten();
-    Ok(values.flat_map(|array| array.iter()).filter_map(|value| match value {
+    let strings = |value| match value {
         Value::LongString(key) => Some(key),
         _ => None,
-    }))
+    };
+    let mut keys: Vec<&[u8]> = cc.into_iter().flat_map(|array| array.iter()).filter_map(strings).collect();
+    let of_cc = keys.len();
+    keys.extend(bcc.into_iter().flat_map(|array| array.iter()).filter_map(strings));
+    Ok((keys, of_cc))
 }
 
 /// The headers without BCC, sorted by name as RabbitMQ's (C-31). None if there is no BCC: they are sent on as received.

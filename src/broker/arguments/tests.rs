@@ -226,7 +226,7 @@ fn p_11_keys_of_cc_come_before_those_of_bcc() {
     let keys = |headers: &FieldTable| {
         let headers = EncodedTable::from(headers);
         let keys = sender_selected_keys(headers.as_table());
-        keys.map(|keys| keys.map(|k| String::from_utf8_lossy(k).into_owned()).collect::<Vec<_>>())
+        keys.map(|(keys, _)| keys.into_iter().map(|k| String::from_utf8_lossy(k).into_owned()).collect::<Vec<_>>())
     };
     let array = |items: &[&str]| FieldValue::Array(items.iter().map(|i| (*i).into()).collect());
     let headers = table(&[("BCC", array(&["c"])), ("x", 1.into()), ("CC", array(&["a", "b"]))]);

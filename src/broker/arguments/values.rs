@@ -62,11 +62,8 @@ impl QueueSettings {
     }
 
     fn read_dead_letter_strategy(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
-        self.dead_letter_strategy = match check::string(value)? {
-            b"at-most-once" => DeadLetterStrategy::AtMostOnce,
-            b"at-least-once" => DeadLetterStrategy::AtLeastOnce,
-            _ => return Err(InvalidValue::Strategy),
-        };
+        let name = str::from_utf8(check::string(value)?).unwrap_or_default();
+        self.dead_letter_strategy = DeadLetterStrategy::from_name(name).ok_or(InvalidValue::Strategy)?;
         Ok(())
     }
 
@@ -78,12 +75,8 @@ impl QueueSettings {
     }
 
     fn read_overflow(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
-        self.overflow = match check::string(value)? {
-            b"drop-head" => Overflow::DropHead,
-            b"reject-publish" => Overflow::RejectPublish,
-            b"reject-publish-dlx" => Overflow::RejectPublishDeadLetter,
-            _ => return Err(InvalidValue::Overflow),
-        };
+        let name = str::from_utf8(check::string(value)?).unwrap_or_default();
+        self.overflow = Overflow::from_name(name).ok_or(InvalidValue::Overflow)?;
         Ok(())
     }
 
@@ -97,12 +90,8 @@ impl QueueSettings {
     }
 
     fn read_delayed_retry_type(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
-        self.delayed_retry.retry_type = match value.as_str() {
-            Some("all") => DelayedRetryType::All,
-            Some("failed") => DelayedRetryType::Failed,
-            Some("returned") => DelayedRetryType::Returned,
-            _ => DelayedRetryType::Disabled,
-        };
+        let name = value.as_str().unwrap_or_default();
+        self.delayed_retry.retry_type = DelayedRetryType::from_name(name).unwrap_or_default();
         Ok(())
     }
 }

@@ -2,25 +2,13 @@
 
 use super::{QueueSettings, QueueType};
 
-/// Of queue.declare. `x-queue-type` does nothing yet when it asks for a quorum queue or a stream: both behave as classic queues.
-pub const WITHOUT_EFFECT: [&str; 19] = [
+/// Of queue.declare. `x-queue-type` does nothing yet when it asks for a stream, which behaves as a classic queue.
+pub const WITHOUT_EFFECT: [&str; 7] = [
     "x-consumer-disconnected-timeout",
-    "x-consumer-timeout",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-delayed-retry-max",
-    "x-delayed-retry-min",
-    "x-delayed-retry-type",
-    "x-delivery-limit",
-    "x-expires",
     "x-initial-cluster-size",
     "x-max-age",
-    "x-max-priority",
-    "x-message-ttl",
     "x-queue-leader-locator",
     "x-quorum-initial-group-size",
-    "x-single-active-consumer",
     "x-stream-filter-size-bytes",
     "x-stream-max-segment-size-bytes",
 ];
@@ -29,7 +17,7 @@ impl QueueSettings {
     /// What this queue was declared with and does not do, for its user to be warned.
     pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
         let given = WITHOUT_EFFECT.into_iter().filter(|name| self.arguments.get(name).is_some());
-        let queue_type = (self.queue_type != QueueType::Classic).then_some("x-queue-type");
+        let queue_type = (self.queue_type == QueueType::Stream).then_some("x-queue-type");
         given.chain(queue_type)
     }
 }

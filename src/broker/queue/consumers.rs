@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::active_consumer::Single;
 use crate::broker::outbox::Outbox;
 
 /// Names a consumer of one queue; never used again for another.
@@ -73,7 +74,7 @@ impl ChannelLimit {
 
 /// Why a consumer stands where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// In the ring of its priority.
     Ring,
     /// At its own prefetch limit.
@@ -82,6 +83,12 @@ enum Place {
     AtChannelLimit,
     /// Its outbox is full.
     Parked,
+    /// Another one is active.
+    Waiting,
+    /// Another one takes over when it has settled what it has.
+    Fading,
+    /// It was given up for holding a delivery too long.
+    TimedOut,
 }
 
 struct Consumer {
@@ -107,6 +114,7 @@ pub(super) struct Consumers {
     count: usize,
     in_rings: usize,
     exclusive: bool,
+    pub(super) single: Option<Box<Single>>,
 }
 
 impl Consumers {
@@ -126,7 +134,8 @@ impl Consumers {
     pub(super) fn add(&mut self, subscriber: Subscriber) -> ConsumerKey {
         self.exclusive |= subscriber.exclusive;
         self.count += 1;
-        let consumer = Some(Consumer { subscriber, unacked: 0, place: Place::Ring });
+        let place = if self.is_single() { Place::Waiting } else { Place::Ring };
+        let consumer = Some(Consumer { subscriber, unacked: 0, place });
         let index = match self.free.pop() {
             Some(index) => {
                 let slot = &mut self.slots[index as usize];
@@ -139,7 +148,10 @@ impl Consumers {
                 (self.slots.len() - 1) as u32
             }
         };
-        self.enter_ring(index);
+        match self.is_single() {
+            true => self.queue_up(index),
+            false => self.enter_ring(index),
+        }
         ConsumerKey { index, generation: self.slots[index as usize].generation }
     }
 
@@ -149,6 +161,7 @@ impl Consumers {
         self.free.push(key.index);
         self.count -= 1;
         self.exclusive &= !consumer.subscriber.exclusive;
+        self.leave_single(key.index);
         Some(consumer.subscriber)
     }
 
@@ -222,8 +235,12 @@ impl Consumers {
         let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_mut()) else { return false };
         consumer.unacked = consumer.unacked.saturating_sub(n);
         let back = consumer.place == Place::AtPrefetch && consumer.unacked < consumer.subscriber.prefetch;
+        let has_none = consumer.unacked == 0;
         if back {
             self.enter_ring(key.index);
+        }
+        if has_none && self.is_single() {
+            self.settled_all(key.index);
         }
         back
     }
@@ -263,11 +280,35 @@ impl Consumers {
         }
     }
 
+    /// It gets nothing any more, but stays until it is cancelled.
+    pub(super) fn give_up(&mut self, key: ConsumerKey) {
+        if self.slot(key).is_some_and(|slot| slot.consumer.is_some()) {
+            self.move_to(key.index, Place::TimedOut);
+            self.leave_single(key.index);
+        }
+    }
+
+    pub(super) fn priority_of(&self, index: u32) -> i64 {
+        self.slots[index as usize].consumer.as_ref().map_or(0, |consumer| consumer.subscriber.priority)
+    }
+
+    pub(super) fn unacked_of(&self, index: u32) -> u32 {
+        self.slots[index as usize].consumer.as_ref().map_or(0, |consumer| consumer.unacked)
+    }
+
+    /// Takes a consumer from wherever it stands to a place outside of the rings.
+    pub(super) fn move_to(&mut self, index: u32, place: Place) {
+        let Some(consumer) = self.slots[index as usize].consumer.as_mut() else { return };
+        let before = std::mem::replace(&mut consumer.place, place);
+        let priority = consumer.subscriber.priority;
+        self.leave_ring(index, priority, before);
+    }
+
     fn slot(&mut self, key: ConsumerKey) -> Option<&mut Slot> {
         self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
     }
 
-    fn enter_ring(&mut self, index: u32) {
+    pub(super) fn enter_ring(&mut self, index: u32) {
         let Some(consumer) = self.slots[index as usize].consumer.as_mut() else { return };
         consumer.place = Place::Ring;
         let priority = consumer.subscriber.priority;
@@ -286,7 +327,7 @@ impl Consumers {
         match place {
             Place::Ring => {}
             Place::AtChannelLimit => return self.at_channel_limit.retain(|other| *other != index),
-            Place::AtPrefetch | Place::Parked => return,
+            Place::AtPrefetch | Place::Parked | Place::Waiting | Place::Fading | Place::TimedOut => return,
         }
         if let Some(at) = self.rings.iter().position(|(p, _)| *p == priority) {
             let ring = &mut self.rings[at].1;

@@ -1,28 +1,42 @@
 //! A queue's way to disk: what it logs so that it survives a restart, and what it takes out of memory when it grows deep.
 //!
-//! Both are asked for under the queue's lock, so that log and store see each queue's history in the queue's order.
+//! Both are asked for under the queue's lock, so that log and store see each queue's history in the queue's order. Each lane of a queue is a
+//! queue of its own to the store, so that priorities hold over restarts and on disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::ready::{Entry, Ready, Run, WINDOW_BYTES_MAX, WINDOW_BYTES_TIGHT};
-use super::{Queue, State};
+use super::lanes::Lane;
+use super::ready::{Entry, Run, WINDOW_BYTES_MAX, WINDOW_BYTES_TIGHT};
+use super::{DeliveryCounts, Queue, State};
 use crate::broker::effects::Effects;
-use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request, Writing};
+use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request};
 use crate::broker::kept::Kept;
 use crate::broker::message::Message;
 use crate::broker::outbox::Outbox;
 
-/// About how many bytes come back from disk at once.
+/// For consumers, about so many bytes come back from disk at once...
 const LOAD_BYTES: usize = 2 * 1024 * 1024;
+
+/// ...and they are asked for when fewer than this are left at the head, so that the disk is read ahead of the consumers.
+const HEAD_BYTES_LOW: usize = 2 * 1024 * 1024;
+
+/// Without consumers, only as much as is needed to know the first message.
+const LOAD_BYTES_IDLE: usize = 16 * 1024;
+
+/// For basic.get.
+const LOAD_BYTES_GET: usize = 256 * 1024;
 
 /// While more bytes than this are on their way to disk the queue's publishers wait; they go on at half of it.
 const PAGING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The list of operations gives its memory back when it is empty and has more than this many places.
+const KEEP_OPS: usize = 256;
+
 /// What ties a queue to the store.
 #[derive(Clone)]
 pub struct OnDisk {
-    /// Names the queue in the store.
+    /// Names the queue's first lane in the store; see [`OnDisk::lane`].
     pub id: QueueId,
     /// Where it is logged; none if it does not survive a restart.
     pub journal: Option<Arc<Journal>>,
@@ -32,7 +46,7 @@ pub struct OnDisk {
     pub keeps_all: bool,
 }
 
-/// What the store has of a queue after a restart.
+/// What the store has of a lane after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// Position of the first message, if there is one.
@@ -45,14 +59,145 @@ pub struct Recovered {
     pub body_bytes: u64,
 }
 
-impl Recovered {
-    pub(super) fn ready(self) -> Ready {
-        let len = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        Ready::on_disk(self.first, self.next.max(1), len(self.count), len(self.body_bytes))
+impl OnDisk {
+    /// Ids that belong to one queue: one for each lane that there can be, and some to spare.
+    pub const IDS: u64 = 512;
+
+    /// The id of one of its lanes.
+    fn lane(&self, lane: Lane) -> QueueId {
+        Self::id_of(self.id, lane)
+    }
+
+    /// The id of a lane of the queue with this id.
+    pub fn id_of(queue: QueueId, lane: Lane) -> QueueId {
+        QueueId(queue.0 + u64::from(lane.0))
+    }
+
+    /// The id of the queue that an id belongs to, and which of its lanes it is.
+    pub fn queue_of(id: QueueId) -> (QueueId, Lane) {
+        (QueueId(id.0 - id.0 % Self::IDS), Lane((id.0 % Self::IDS) as u16))
     }
 }
 
-/// The part of a queue's state that has to do with the disk.
+/// Operations of one hold of the queue's lock; pushed into the journal at its end.
+pub(super) struct Log {
+    disk: OnDisk,
+    journal: Arc<Journal>,
+    ops: Vec<Op<Kept>>,
+    /// For each lane that has been used: the last position delivered, and the last that the journal knows of.
+    lanes: Vec<(Lane, u64, u64)>,
+    /// More has been delivered than the journal knows of.
+    delivering: bool,
+}
+
+impl Log {
+    /// The log of a queue, if it survives a restart.
+    pub(super) fn of(disk: Option<&OnDisk>, lanes: impl Iterator<Item = Lane>) -> Option<Box<Self>> {
+        let disk = disk?;
+        let journal = disk.journal.clone()?;
+        let lanes = lanes.map(|lane| (lane, 0, 0)).collect();
+        Some(Box::new(Self { disk: disk.clone(), journal, ops: Vec::new(), lanes, delivering: false }))
+    }
+
+    #[inline]
+    pub(super) fn keeps(&self, message: &Message) -> bool {
+        self.disk.keeps_all || message.is_persistent()
+    }
+
+    /// A message that is kept stands at this position from now on.
+    #[inline]
+    pub(super) fn publish(&mut self, lane: Lane, position: u64, message: Message) {
+        self.lane(lane);
+        let message = Kept { message, lasting: true, flushed: self.disk.keeps_all };
+        self.ops.push(Op::Publish { queue: self.disk.lane(lane), position, message });
+    }
+
+    /// A message is gone for good.
+    #[inline]
+    pub(super) fn settle(&mut self, lane: Lane, position: u64, message: &Message) {
+        if !self.keeps(message) {
+            return;
+        }
+        let (id, added) = (self.disk.lane(lane), message.body_len() as u64);
+        match self.ops.last_mut() {
+            Some(Op::Settle { queue, last, weight, .. }) if *queue == id && *last + 1 == position => {
+                *last = position;
+                *weight += added;
+            }
+            _ => self.ops.push(Op::Settle { queue: id, first: position, last: position, weight: added }),
+        }
+    }
+
+    /// Messages of these positions are gone for good; `weight` is that of their bodies.
+    fn settle_range(&mut self, lane: Lane, first: u64, last: u64, weight: u64) {
+        self.ops.push(Op::Settle { queue: self.disk.lane(lane), first, last, weight });
+    }
+
+    /// A message came back.
+    pub(super) fn returned(&mut self, lane: Lane, position: u64, message: &Message, counts: DeliveryCounts) {
+        if self.keeps(message) && self.disk.keeps_all {
+            self.ops.push(Op::Mark { queue: self.disk.lane(lane), position, mark: counts.to_u64() });
+        }
+    }
+
+    /// A message was delivered and is not settled.
+    #[inline]
+    pub(super) fn delivered(&mut self, lane: Lane, position: u64) {
+        let (_, delivered, _) = self.lane(lane);
+        if position > *delivered {
+            *delivered = position;
+            self.delivering = true;
+        }
+    }
+
+    /// The queue is gone.
+    fn drop_all(&mut self) {
+        self.lane(Lane::FIRST);
+        self.ops.clear();
+        let drops = self.lanes.iter().map(|(lane, ..)| Op::Drop { queue: self.disk.lane(*lane) });
+        self.ops.extend(drops);
+        self.delivering = false;
+    }
+
+    #[inline]
+    fn lane(&mut self, lane: Lane) -> &mut (Lane, u64, u64) {
+        let at = match self.lanes.iter().position(|(known, ..)| *known == lane) {
+            Some(at) => at,
+            None => {
+                self.lanes.push((lane, 0, 0));
+                self.lanes.len() - 1
+            }
+        };
+        &mut self.lanes[at]
+    }
+
+    /// Pushes all into the journal. Tells whether publishers should wait for the disk.
+    fn push(&mut self, fx: &mut Effects) -> bool {
+        if std::mem::take(&mut self.delivering) {
+            for (lane, delivered, logged) in &mut self.lanes {
+                if delivered > logged {
+                    *logged = *delivered;
+                    self.ops.push(Op::Delivered { queue: self.disk.lane(*lane), up_to: *delivered });
+                }
+            }
+        }
+        if self.ops.is_empty() {
+            return false;
+        }
+        let mut writing = self.journal.write();
+        for op in self.ops.drain(..) {
+            fx.logged(writing.push(op));
+        }
+        let is_behind = writing.is_behind();
+        drop(writing);
+        if self.ops.capacity() > KEEP_OPS {
+            self.ops = Vec::new();
+        }
+        is_behind
+    }
+}
+
+/// The part of a queue's state that has to do with pages.
 #[derive(Default)]
 pub(super) struct Paging {
     /// Memory of each run on its way to disk; it is given back when the run has arrived.
@@ -62,76 +207,8 @@ pub(super) struct Paging {
     held_back: Vec<Arc<Outbox>>,
     /// Connections whose basic.get waits for the first message to come from disk.
     getters: Vec<Arc<Outbox>>,
-    /// The last position that was delivered, and the last that the log knows of.
-    delivered: u64,
-    logged: u64,
     /// The queue cannot be read; nothing of it comes any more.
-    pub(super) failed: bool,
-}
-
-/// Pushes of one hold of the queue's lock. The journal is locked at the first.
-pub(super) struct Log<'a> {
-    disk: &'a OnDisk,
-    journal: &'a Journal,
-    writing: Option<Writing<'a, Kept>>,
-    position: u64,
-}
-
-impl<'a> Log<'a> {
-    #[inline]
-    pub(super) fn of(queue: &'a Queue) -> Option<Self> {
-        let disk = queue.disk.as_ref()?;
-        let journal = disk.journal.as_deref()?;
-        Some(Self { disk, journal, writing: None, position: 0 })
-    }
-
-    #[inline]
-    fn keeps(&self, message: &Message) -> bool {
-        self.disk.keeps_all || message.is_persistent()
-    }
-
-    /// A message stands at this position from now on.
-    #[inline]
-    pub(super) fn publish(&mut self, position: u64, message: &Message) {
-        if self.keeps(message) {
-            let message = Kept { message: message.clone(), lasting: true, flushed: self.disk.keeps_all };
-            let op = Op::Publish { queue: self.disk.id, position, message };
-            self.position = self.writing().push(op);
-        }
-    }
-
-    /// A message is gone for good.
-    #[inline]
-    pub(super) fn settle(&mut self, position: u64, message: &Message) {
-        if self.keeps(message) {
-            let (id, weight) = (self.disk.id, message.body_len() as u64);
-            self.position = self.writing().settle(id, position, weight);
-        }
-    }
-
-    fn settle_ranges(&mut self, ranges: &[(u64, u64)], weight: u64) {
-        let queue = self.disk.id;
-        for (at, (first, last)) in ranges.iter().copied().enumerate() {
-            let weight = if at == 0 { weight } else { 0 };
-            self.position = self.writing().push(Op::Settle { queue, first, last, weight });
-        }
-    }
-
-    /// Whether the disk is behind with the log.
-    fn is_behind(&self) -> bool {
-        self.writing.as_ref().is_some_and(Writing::is_behind)
-    }
-
-    /// Ends the pushes and unlocks the journal: when they are durable (0 if nothing was pushed), and whether publishers should wait
-    /// for the disk.
-    pub(super) fn finish(self) -> (u64, bool) {
-        (self.position, self.is_behind())
-    }
-
-    #[inline]
-    fn writing(&mut self) -> &mut Writing<'a, Kept> {
-        self.writing.get_or_insert_with(|| self.journal.write())
-    }
+    failed: bool,
 }
 
 impl Queue {
@@ -140,19 +217,20 @@ impl Queue {
         self.disk.as_ref()
     }
 
-    /// What was asked for from disk, from position `from` on, has come; or the disk cannot give it.
-    pub fn loaded(self: &Arc<Self>, from: u64, loaded: Option<Vec<Loaded<Kept>>>, fx: &mut Effects) {
-        self.change(fx, |state| {
-            let entries = loaded.map(|loaded| loaded.into_iter().map(Entry::from).collect::<Vec<_>>());
-            match entries {
-                Some(entries) => {
-                    let cost: usize = entries.iter().map(|entry| entry.message.cost()).sum();
-                    if state.ready.loaded(from, entries) {
-                        state.charged += cost;
-                    }
+    /// What was asked for of a lane, from position `from` on, has come; or the disk cannot give it.
+    pub fn loaded(self: &Arc<Self>, lane: Lane, from: u64, loaded: Option<Vec<Loaded<Kept>>>, fx: &mut Effects) {
+        self.change(fx, |state, fx| match loaded {
+            Some(loaded) => {
+                let entries: Vec<_> = loaded.into_iter().map(Entry::from).collect();
+                let cost: usize = entries.iter().map(|entry| entry.message.cost()).sum();
+                if entries.iter().any(|entry| entry.message.ttl_ms().is_some()) {
+                    state.note_mortal();
                 }
-                None => state.paging.failed = true,
+                if state.ready.loaded(lane, from, entries) {
+                    state.charged += cost;
+                }
             }
+            None => state.fail(fx),
         });
         let getters = std::mem::take(&mut self.state.lock().paging.getters);
         for getter in getters {
@@ -170,7 +248,7 @@ impl Queue {
         state.charged = state.charged.saturating_sub(cost);
         state.paging.release(fx);
         drop(state);
-        self.memory.add(-(cost as i64), fx);
+        self.home.memory.add(-(cost as i64), fx);
     }
 
     /// Takes what it can out of memory, because the broker is short of it.
@@ -181,11 +259,11 @@ impl Queue {
     /// Whether the first message must come from disk before basic.get can have it. Then the outbox is told when it is here.
     pub fn is_first_on_disk(&self, getter: &Arc<Outbox>) -> bool {
         let mut state = self.state.lock();
-        if !state.ready.is_headless() || state.ready.is_empty() || state.paging.failed || state.deleted {
+        if state.ready.has_next() || state.ready.is_empty() || state.paging.failed || state.deleted {
             return false;
         }
         state.paging.getters.push(getter.clone());
-        self.fetch(&mut state);
+        self.fetch(&mut state, 0, LOAD_BYTES_GET);
         true
     }
 
@@ -195,41 +273,54 @@ impl Queue {
     }
 
     /// The queue's files are damaged: it stays closed.
-    pub fn fail(&self) {
-        self.state.lock().paging.failed = true;
+    pub fn fail(&self, fx: &mut Effects) {
+        self.state.lock().fail(fx);
     }
 
-    /// Asks for more from disk if the head is low.
+    /// Last part of a hold of the lock: what is beyond the window leaves memory, what will be wanted is asked for, and what happened is
+    /// logged. True if a publisher should wait for the disk.
     #[inline]
-    pub(super) fn fetch(&self, state: &mut State) {
+    pub(super) fn keep_up(&self, state: &mut State, fx: &mut Effects) -> bool {
+        let Some(_) = &self.disk else { return false };
+        // Logged before it is paged out, as the store wants it.
+        let is_behind = state.log.as_mut().is_some_and(|log| log.push(fx));
+        self.page_out(state);
+        match state.consumers.len() {
+            0 => self.fetch(state, 0, LOAD_BYTES_IDLE),
+            _ => self.fetch(state, HEAD_BYTES_LOW, LOAD_BYTES),
+        }
+        is_behind
+    }
+
+    /// Asks for `bytes` more from disk where a head has no more than `low`.
+    fn fetch(&self, state: &mut State, low: usize, bytes: usize) {
         if state.paging.failed {
             return;
         }
-        if let Some(disk) = &self.disk
-            && let Some(wanted) = state.ready.want()
-        {
-            disk.pager.request(Request::Load { queue: disk.id, from: wanted.from, to: wanted.to, bytes: LOAD_BYTES });
-        }
-    }
-
-    /// Takes out of memory what is beyond the window.
-    #[inline]
-    pub(super) fn page_out(&self, state: &mut State) {
         let Some(disk) = &self.disk else { return };
-        let window = if self.memory.is_tight() { WINDOW_BYTES_TIGHT } else { WINDOW_BYTES_MAX };
-        while let Some(run) = state.ready.page_out(window) {
-            self.send_run(disk, run, state);
+        while let Some((lane, wanted)) = state.ready.want(low) {
+            let (queue, from, to) = (disk.lane(lane), wanted.from, wanted.to);
+            disk.pager.request(Request::Load { queue, from, to, bytes });
         }
     }
 
-    fn send_run(&self, disk: &OnDisk, run: Run, state: &mut State) {
+    fn page_out(&self, state: &mut State) {
+        let Some(disk) = &self.disk else { return };
+        let window = if self.home.memory.is_tight() { WINDOW_BYTES_TIGHT } else { WINDOW_BYTES_MAX };
+        while let Some((lane, run)) = state.ready.page_out(window) {
+            self.send_run(disk, lane, run, state);
+        }
+    }
+
+    fn send_run(&self, disk: &OnDisk, lane: Lane, run: Run, state: &mut State) {
         let cost = run.iter().map(|(_, message)| message.cost()).sum();
         state.paging.runs.push_back(cost);
         state.paging.bytes += cost;
         let lasts = |message: &Message| disk.journal.is_some() && (disk.keeps_all || message.is_persistent());
         let keep =
             |(position, message)| (position, Kept { lasting: lasts(&message), flushed: disk.keeps_all, message });
-        disk.pager.request(Request::PageOut { queue: disk.id, run: run.into_iter().map(keep).collect() });
+        let run = run.into_iter().map(keep).collect();
+        disk.pager.request(Request::PageOut { queue: disk.lane(lane), run });
     }
 
     /// Whether a publisher must wait for the disk. It is released when the disk has caught up.
@@ -245,47 +336,51 @@ impl Queue {
         log_is_behind && disk.journal.as_ref().is_some_and(|journal| journal.hold_back(publisher))
     }
 
-    /// What was logged or paged of these positions is to be forgotten; `weight` is that of the bodies.
-    pub(super) fn forget_ranges(&self, ranges: &[(u64, u64)], weight: u64, was_deep: bool, fx: &mut Effects) {
-        if let Some(mut log) = Log::of(self) {
-            log.settle_ranges(ranges, weight);
-            fx.logged(log.finish().0);
-        } else if let Some(disk) = self.disk.as_ref().filter(|_| was_deep) {
-            let queue = disk.id;
-            for (first, last) in ranges.iter().copied() {
-                disk.pager.request(Request::Discard { queue, first, last });
+    /// Whether publishers must go on waiting for the disk.
+    pub(super) fn is_disk_behind(&self, state: &State) -> bool {
+        let journal = self.disk.as_ref().and_then(|disk| disk.journal.as_ref());
+        state.paging.bytes > PAGING_BYTES_MAX / 2 || journal.is_some_and(|journal| journal.is_behind())
+    }
+
+    /// What stood at these positions of lanes is to be forgotten; `weight` is that of the bodies.
+    pub(super) fn forget(&self, state: &mut State, ranges: &[(Lane, u64, u64)], weight: u64) {
+        if let Some(log) = &mut state.log {
+            for (at, (lane, first, last)) in ranges.iter().enumerate() {
+                log.settle_range(*lane, *first, *last, if at == 0 { weight } else { 0 });
+            }
+        } else if let Some(disk) = &self.disk {
+            for (lane, first, last) in ranges.iter().copied() {
+                disk.pager.request(Request::Discard { queue: disk.lane(lane), first, last });
             }
         }
     }
 
-    /// The queue is gone; what it had on disk too. (The log learns it with the definition.)
-    pub(super) fn discard_all(&self) {
-        if let Some(OnDisk { id, journal: None, pager, .. }) = &self.disk {
-            pager.request(Request::Discard { queue: *id, first: 0, last: u64::MAX });
+    /// The queue is gone, and what it had on disk with it.
+    pub(super) fn forget_all(&self, state: &mut State, fx: &mut Effects) {
+        if let Some(mut log) = state.log.take() {
+            log.drop_all();
+            log.push(fx);
+        } else if let Some(disk) = &self.disk {
+            for lane in state.ready.deep_lanes() {
+                disk.pager.request(Request::Discard { queue: disk.lane(lane), first: 0, last: u64::MAX });
+            }
         }
     }
+}
 
-    /// Logs how far deliveries have come, so that they are marked redelivered after a crash.
-    #[inline]
-    pub(super) fn log_delivered(&self, state: &mut State) {
-        let paging = &mut state.paging;
-        if paging.delivered > paging.logged
-            && let Some(mut log) = Log::of(self)
-        {
-            paging.logged = paging.delivered;
-            let op = Op::Delivered { queue: log.disk.id, up_to: paging.delivered };
-            log.writing().push(op);
+impl State {
+    /// It cannot be read any more: its consumers are told, as if it had been deleted.
+    fn fail(&mut self, fx: &mut Effects) {
+        self.paging.failed = true;
+        for consumer in self.consumers.drain() {
+            if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
+                fx.wake(consumer.outbox);
+            }
         }
     }
 }
 
 impl Paging {
-    /// A message at this position was delivered and is not settled.
-    #[inline]
-    pub(super) fn delivered(&mut self, position: u64) {
-        self.delivered = self.delivered.max(position);
-    }
-
     fn release(&mut self, fx: &mut Effects) {
         if self.bytes <= PAGING_BYTES_MAX / 2 {
             for publisher in self.held_back.drain(..) {
@@ -295,15 +390,11 @@ impl Paging {
             }
         }
     }
-
-    /// Whether publishers must go on waiting.
-    pub(super) fn must_hold(&self) -> bool {
-        self.bytes > PAGING_BYTES_MAX / 2
-    }
 }
 
 impl From<Loaded<Kept>> for Entry {
     fn from(loaded: Loaded<Kept>) -> Self {
-        Self { position: loaded.position, redelivered: loaded.redelivered, message: loaded.message.message }
+        let Loaded { position, redelivered, mark, message } = loaded;
+        Self { position, redelivered, counts: DeliveryCounts::from_u64(mark), message: message.message }
     }
 }

@@ -1,39 +1,73 @@
 //! A queue: messages in order, the consumers that share them, and who holds what unacked.
 //!
 //! All its state stands behind one lock. Whoever holds it hands messages straight to the outboxes of consumers that can take them.
-//! Lock order: vhost tables, then one queue, then one outbox, then the journal. Never two queues at once.
+//! Lock order: vhost tables, then one queue, then an outbox or the journal. Never two queues at once.
 
+mod active_consumer;
+mod answers;
 mod consumers;
+mod delivery_counts;
 mod disk;
+mod dispatch;
+mod dying;
+mod expiry;
+mod lanes;
 mod limits;
-mod pacing;
+mod pace;
 mod ready;
+mod removal;
+mod rules;
+mod settlement;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+pub use answers::Counts;
+pub(super) use answers::{ConsumeError, DeleteRefused};
 pub use consumers::{ChannelLimit, ConsumerKey, Subscriber};
+pub use delivery_counts::DeliveryCounts;
 pub use disk::{OnDisk, Recovered};
-pub use pacing::Hold;
+pub use lanes::Lane;
+pub use pace::Hold;
 pub use ready::Entry;
+pub use settlement::{Settled, Settlement};
 
 use self::consumers::Consumers;
 use self::disk::{Log, Paging};
-use self::limits::Limits;
-use self::ready::{Ready, footprint};
+use self::dying::Stuck;
+use self::expiry::{EXPIRE_MAX, End};
+use self::lanes::Lanes;
+use self::rules::Rules;
+use super::compat::Compat;
 use super::connection::ConnectionId;
+use super::dead_letter::Reason;
 use super::effects::Effects;
 use super::memory::Memory;
 use super::message::Message;
-use super::outbox::{Delivery, Outbox};
+use super::moment::Moment;
+use super::outbox::Outbox;
+use super::policy::QueuePolicy;
+use super::timers::{TimerKey, Timers};
 use super::topology::QueueKey;
+use super::vhost::VHost;
 use crate::broker::arguments::QueueSettings;
 
-/// Deliveries under one hold of a queue's lock; then others get their turn.
-const DISPATCH_MAX: usize = 512;
+/// What a queue stands in.
+pub struct Home {
+    /// The account that messages are charged to.
+    pub memory: Arc<Memory>,
+    /// Where it says when it has to look at the time.
+    pub timers: Arc<Timers>,
+    /// Its vhost, which publishes its dead letters.
+    pub vhost: Weak<VHost>,
+    /// The line of RabbitMQ to follow.
+    pub compat: Compat,
+}
 
 /// See the module.
 pub struct Queue {
@@ -45,14 +79,17 @@ pub struct Queue {
     pub settings: QueueSettings,
     /// The connection it belongs to, if it is exclusive.
     pub owner: Option<ConnectionId>,
-    limits: Option<Limits>,
-    memory: Arc<Memory>,
+    home: Arc<Home>,
+    timer: TimerKey,
+    /// It may refuse a message.
+    refuses: AtomicBool,
     disk: Option<OnDisk>,
     state: Mutex<State>,
 }
 
 struct State {
-    ready: Ready,
+    rules: Rules,
+    ready: Lanes,
     consumers: Consumers,
     unacked: usize,
     /// Memory charged to the broker's account for ready and unacked messages, in bytes.
@@ -64,101 +101,109 @@ struct State {
     /// Consumers keep up, as far as is known: publishers may be held back.
     paced: bool,
     held_back: Vec<Arc<Outbox>>,
-    paging: Paging,
     deleted: bool,
+    /// A message with a time to live of its own has come.
+    mortal: bool,
+    /// Time does something to this queue.
+    timed: bool,
+    /// What messages live at most that came before a moment, the oldest first.
+    earlier_ttls: Vec<(Moment, Option<u64>)>,
+    /// The moment registered with the timers.
+    scheduled: Moment,
+    /// When it was last used.
+    used: Moment,
+    /// Returned messages that have to wait, by the end of that.
+    delayed: BTreeMap<(Moment, u64), Entry>,
+    /// Dead letters that no other queue has yet.
+    stuck: Option<Box<Stuck>>,
+    /// Unacked messages taken by basic.get; on a quorum queue each counts as a consumer.
+    got: usize,
+    /// None if nothing of it survives a restart.
+    log: Option<Box<Log>>,
+    paging: Paging,
 }
 
-/// How a delivery is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done with.
-    Ack,
-    /// Rejected for good.
-    Discard,
-    /// Back to its position, to be delivered again.
-    Requeue,
-}
-
-/// A delivery that a channel held unacked.
-pub struct Settled {
-    /// The consumer that had it, if it is still there.
-    pub consumer: Option<ConsumerKey>,
-    /// What becomes of it.
-    pub settlement: Settlement,
-    /// The message at its position.
-    pub entry: Entry,
-}
-
-/// Why a consumer was refused.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ConsumeError {
-    /// An exclusive consumer is there, or an exclusive one was asked for beside others (S-05).
-    ExclusiveUse,
-    /// The queue was deleted meanwhile.
-    Deleted,
-}
-
-/// Why a queue was not deleted.
-#[derive(Debug, PartialEq, Eq)]
-pub enum DeleteRefused {
-    /// `if-unused`, and it has consumers.
-    InUse,
-    /// `if-empty`, and it has ready messages.
-    NotEmpty,
-    /// Somebody else was faster.
-    Deleted,
-}
-
-/// What was left in a deleted queue. Dropping it frees the messages, which takes its time when there are many: not under a lock.
-pub struct Remains {
-    ready: Ready,
-    /// Messages that were unacked.
-    pub unacked: usize,
-}
-
-impl Remains {
-    /// Messages that were ready.
-    pub fn ready(&self) -> usize {
-        self.ready.len()
-    }
-}
-
-/// Ready messages and consumers of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages ready for delivery.
-    pub ready: usize,
-    /// Delivered and not settled.
-    pub unacked: usize,
-    /// Consumers.
-    pub consumers: usize,
+/// How a queue begins.
+pub struct Begin<'a> {
+    /// The policies that apply to it.
+    pub policy: &'a QueuePolicy,
+    /// When it begins.
+    pub now: Moment,
+    /// What ties it to the store; without it, it lives in memory alone.
+    pub disk: Option<OnDisk>,
+    /// What the store has of its lanes.
+    pub recovered: Vec<(Lane, Recovered)>,
 }
 
 impl Queue {
-    /// A queue with what the store has of it, or an empty one. Without `disk` it lives in memory alone.
+    /// A queue with what the store has of it, or an empty one.
     pub fn new(
         name: Box<str>,
         key: QueueKey,
         settings: QueueSettings,
         owner: Option<ConnectionId>,
-        memory: Arc<Memory>,
-        disk: Option<OnDisk>,
-        recovered: Option<Recovered>,
+        home: Arc<Home>,
+        begin: Begin<'_>,
     ) -> Self {
+        let Begin { policy, now, disk, recovered } = begin;
+        let rules = Rules::of(&settings, policy, home.compat);
+        let refuses = rules.limits.is_some_and(|limits| limits.refuses());
+        let timed = rules.message_ttl_ms.is_some() || rules.expires_ms.is_some();
+        let log = Log::of(disk.as_ref(), recovered.iter().map(|(lane, _)| *lane));
+        let mut ready = match rules.quorum {
+            true => Lanes::quorum(home.compat.quorum_priorities_are_strict()),
+            false => Lanes::classic(settings.max_priority.unwrap_or(0)),
+        };
+        recovered.into_iter().for_each(|(lane, recovered)| ready.recover(lane, recovered));
         let state = State {
-            ready: recovered.map_or_else(Ready::default, Recovered::ready),
-            consumers: Consumers::default(),
+            ready,
+            consumers: match settings.single_active_consumer {
+                true => Consumers::single(rules.quorum),
+                false => Consumers::default(),
+            },
+            rules,
             unacked: 0,
             charged: 0,
             had_consumer: false,
             delivered: 0,
             paced: true,
             held_back: Vec::new(),
-            paging: Paging::default(),
             deleted: false,
+            mortal: false,
+            timed,
+            earlier_ttls: Vec::new(),
+            scheduled: Moment::NEVER,
+            used: now,
+            delayed: BTreeMap::new(),
+            stuck: None,
+            got: 0,
+            log,
+            paging: Paging::default(),
         };
-        let limits = Limits::of(&settings);
-        Self { name, key, settings, owner, limits, memory, disk, state: Mutex::new(state) }
+        let timer = home.timers.key();
+        let refuses = AtomicBool::new(refuses);
+        Self { name, key, settings, owner, home, timer, refuses, disk, state: Mutex::new(state) }
+    }
+
+    /// Its vhost, while that is there.
+    pub(super) fn vhost(&self) -> Option<Arc<VHost>> {
+        self.home.vhost.upgrade()
+    }
+
+    /// Goes by other policies from now on (B-07).
+    pub(super) fn set_policy(self: &Arc<Self>, policy: &QueuePolicy, fx: &mut Effects) {
+        let rules = Rules::of(&self.settings, policy, self.home.compat);
+        if self.state.lock().rules == rules {
+            return;
+        }
+        self.refuses.store(rules.limits.is_some_and(|limits| limits.refuses()), Ordering::Relaxed);
+        self.change(fx, |state, fx| {
+            if state.rules.message_ttl_ms != rules.message_ttl_ms {
+                state.keep_ttl_until(fx.now(), state.rules.message_ttl_ms);
+            }
+            state.rules = rules;
+            state.set_timed();
+        });
     }
 
     /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
@@ -173,53 +218,62 @@ impl Queue {
         let mut state = self.state.lock();
         let charged = state.charged;
         let published = !messages.is_empty();
-        let mut log = Log::of(self);
-        state.publish(messages, log.as_mut());
-        state.settle(settled, log.as_mut());
-        let (logged, log_is_behind) = log.map_or((0, false), Log::finish);
-        fx.logged(logged);
+        if !settled.is_empty() {
+            state.settle(self, settled, fx);
+        }
+        state.publish(messages);
         state.dispatch(self, fx);
+        let log_is_behind = self.keep_up(&mut state, fx);
         let for_disk = published && self.waits_for_disk(&mut state, log_is_behind, publisher);
         let delivered = (for_disk || published && state.hold_back(publisher)).then_some(state.delivered);
         let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
+        self.home.memory.add(change, fx);
         delivered.map(|delivered| Hold::new(self, for_disk, delivered))
     }
 
     /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
     #[inline]
     pub fn may_refuse(&self) -> bool {
-        self.limits.is_some_and(|limits| limits.refuses())
+        self.refuses.load(Ordering::Relaxed)
     }
 
     /// Adds one message unless that is too many. False if it was refused.
     pub fn offer(self: &Arc<Self>, message: Message, fx: &mut Effects) -> bool {
-        let (taken, logged) = self.change(fx, |state| {
-            if self.limits.is_some_and(|limits| limits.would_exceed(&state.ready, message.body_len())) {
-                return (false, 0);
+        self.change(fx, |state, fx| {
+            let limits = state.rules.limits.filter(|limits| limits.refuses());
+            let full = limits.filter(|limits| limits.would_exceed(&state.ready, message.body_len()));
+            match full {
+                None => state.publish(&mut vec![message]),
+                Some(limits) if limits.buries_refused() && !state.deleted => {
+                    state.charged += message.cost();
+                    let counts = DeliveryCounts::default();
+                    state.bury(self, Entry { position: 0, redelivered: false, counts, message }, Reason::MaxLength, fx);
+                }
+                Some(_) => {}
             }
-            let mut log = Log::of(self);
-            state.publish(&mut vec![message], log.as_mut());
-            (true, log.map_or(0, |log| log.finish().0))
-        });
-        fx.logged(logged);
-        taken
+            full.is_none()
+        })
+    }
+
+    /// Adds dead letters of other queues.
+    pub(super) fn accept(self: &Arc<Self>, messages: &mut Vec<Message>, fx: &mut Effects) {
+        self.change(fx, |state, _| state.publish(messages));
     }
 
     /// Delivers what can be delivered.
     pub fn dispatch(self: &Arc<Self>, fx: &mut Effects) {
-        self.change(fx, |_| ());
+        self.change(fx, |_, _| ());
     }
 
     /// The outbox of this consumer has room again.
     pub fn resume(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
-        self.change(fx, |state| state.consumers.resume(consumer));
+        self.change(fx, |state, _| state.consumers.resume(consumer));
     }
 
     /// The limit of this consumer's channel has room again, for it and the channel's others.
     pub fn resume_channel(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
-        self.change(fx, |state| state.consumers.resume_channel(consumer));
+        self.change(fx, |state, _| state.consumers.resume_channel(consumer));
     }
 
     /// Adds a consumer. Deliveries to it begin with the next [`Queue::dispatch`], so that consume-ok comes before them (S-06).
@@ -228,7 +282,9 @@ impl Queue {
         if state.deleted {
             return Err(ConsumeError::Deleted);
         }
-        if state.consumers.has_exclusive() || subscriber.exclusive && state.consumers.len() > 0 {
+        // A quorum queue knows no exclusive consumers; a single active one is never exclusive.
+        let exclusive = state.consumers.has_exclusive() || subscriber.exclusive && state.consumers.len() > 0;
+        if !state.rules.quorum && (exclusive || subscriber.exclusive && state.consumers.is_single()) {
             return Err(ConsumeError::ExclusiveUse);
         }
         state.had_consumer = true;
@@ -237,7 +293,8 @@ impl Queue {
 
     /// Removes a consumer; what it holds unacked stays unacked. True if the queue must be deleted now, being auto-delete.
     pub fn remove_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) -> bool {
-        let unused = self.change(fx, |state| {
+        let unused = self.change(fx, |state, fx| {
+            state.touch(fx.now());
             state.consumers.remove(consumer).is_some()
                 && state.consumers.len() == 0
                 && state.had_consumer
@@ -246,93 +303,65 @@ impl Queue {
         unused && self.settings.auto_delete
     }
 
+    /// The consumer gets nothing any more, but stays until it is cancelled.
+    pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.give_up(consumer));
+    }
+
+    /// Milliseconds that a consumer may hold a delivery, if there is a limit.
+    pub fn consumer_timeout_ms(&self) -> Option<u64> {
+        self.state.lock().rules.consumer_timeout_ms
+    }
+
     /// Puts a consumer under a limit that its channel has set after it began.
     pub fn set_channel_limit(&self, consumer: ConsumerKey, limit: Arc<ChannelLimit>) {
         self.state.lock().consumers.set_channel_limit(consumer, limit);
     }
 
     /// Takes the first message, if there is one, and tells how many are left (S-11). With `no_ack` it is gone, otherwise unacked.
-    pub fn get(&self, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
+    pub fn get(self: &Arc<Self>, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
         let mut state = self.state.lock();
-        let entry = state.ready.pop()?;
-        let mut change = 0;
-        if no_ack {
-            change = -(entry.message.cost() as i64);
-            state.charged = state.charged.saturating_sub(entry.message.cost());
-            if let Some(mut log) = Log::of(self) {
-                log.settle(entry.position, &entry.message);
+        let charged = state.charged;
+        state.touch(fx.now());
+        if state.is_timed() {
+            state.end_delays(fx.now());
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
+        }
+        let entry = state.ready.pop();
+        match &entry {
+            Some(entry) if no_ack => state.gone(entry),
+            Some(entry) => {
+                state.unacked += 1;
+                state.got += 1;
+                state.note_delivered(entry);
             }
-        } else {
-            state.unacked += 1;
-            state.paging.delivered(entry.position);
-            self.log_delivered(&mut state);
+            None => {}
         }
         let left = state.ready.len();
-        self.fetch(&mut state);
+        if state.is_timed() {
+            state.schedule(self, fx);
+        }
+        self.keep_up(&mut state, fx);
         state.release_publishers(fx);
+        let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
-        Some((entry, left))
+        self.home.memory.add(change, fx);
+        Some((entry?, left))
     }
 
     /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
     pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
-        self.change(fx, |state| {
+        self.change(fx, |state, fx| {
             if !no_ack {
                 state.unacked -= 1;
-            }
-            if state.deleted {
-                let cost = if no_ack { 0 } else { entry.message.cost() };
-                state.charged = state.charged.saturating_sub(cost);
-                return;
-            }
-            if no_ack {
+            } else if !state.deleted {
                 state.charged += entry.message.cost();
             }
-            state.ready.put_back(Entry { redelivered: true, ..entry });
-        });
-    }
-
-    /// Drops the ready messages and tells how many there were (M-11).
-    pub fn purge(&self, fx: &mut Effects) -> usize {
-        let mut state = self.state.lock();
-        let (purged, ranges) = state.ready.clear();
-        self.forget_ranges(&ranges, purged.body_bytes() as u64, purged.is_deep(), fx);
-        let cost = purged.cost();
-        state.charged = state.charged.saturating_sub(cost);
-        state.release_publishers(fx);
-        drop(state);
-        self.memory.add(-(cost as i64), fx);
-        purged.len()
-    }
-
-    /// Ends the queue, if the conditions hold. `unless_used` and `unless_filled` are the method's if-unused and if-empty (M-12).
-    pub fn delete(&self, unless_used: bool, unless_filled: bool, fx: &mut Effects) -> Result<Remains, DeleteRefused> {
-        let mut state = self.state.lock();
-        if state.deleted {
-            return Err(DeleteRefused::Deleted);
-        }
-        if unless_filled && !state.ready.is_empty() {
-            return Err(DeleteRefused::NotEmpty);
-        }
-        if unless_used && state.consumers.len() > 0 {
-            return Err(DeleteRefused::InUse);
-        }
-        state.deleted = true;
-        let (ready, _) = state.ready.clear();
-        self.discard_all();
-        state.charged = state.charged.saturating_sub(ready.cost());
-        for consumer in state.consumers.drain() {
-            // Under the lock, so that it comes before anything that a later consumer of the same channel gets.
-            if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
-                fx.wake(consumer.outbox);
+            if !(no_ack && state.deleted) {
+                state.put_back(self, entry, Settlement::Lose, fx);
+                state.drop_returned(self, fx);
             }
-        }
-        state.release_publishers(fx);
-        let unacked = state.unacked;
-        drop(state);
-        self.memory.add(-(ready.cost() as i64), fx);
-        Ok(Remains { ready, unacked })
+        });
     }
 
     /// Whether it is gone; names and keys may belong to another queue then.
@@ -343,7 +372,8 @@ impl Queue {
     /// The counts at this moment.
     pub fn counts(&self) -> Counts {
         let state = self.state.lock();
-        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() }
+        let got = if state.rules.quorum { state.got } else { 0 };
+        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() + got }
     }
 
     /// Memory charged for it, in bytes.
@@ -352,121 +382,62 @@ impl Queue {
     }
 
     /// Runs a change under the lock, then delivers what can be delivered.
-    fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(self: &Arc<Self>, fx: &mut Effects, change: impl FnOnce(&mut State, &mut Effects) -> T) -> T {
         let mut state = self.state.lock();
         let charged = state.charged;
-        let result = change(&mut state);
+        let result = change(&mut state, fx);
         state.dispatch(self, fx);
+        self.keep_up(&mut state, fx);
         let change = state.charged as i64 - charged as i64;
         drop(state);
-        self.memory.add(change, fx);
+        self.home.memory.add(change, fx);
         result
     }
 }
 
 impl State {
-    fn publish(&mut self, messages: &mut Vec<Message>, log: Option<&mut Log<'_>>) {
+    fn publish(&mut self, messages: &mut Vec<Message>) {
         if self.deleted {
             messages.clear();
             return;
         }
-        let Some(log) = log else {
-            for message in messages.drain(..) {
-                self.charged += message.cost();
-                self.ready.push(message);
-            }
-            return;
-        };
         for message in messages.drain(..) {
             self.charged += message.cost();
-            log.publish(self.ready.next_position(), &message);
-            self.ready.push(message);
-        }
-    }
-
-    fn settle(&mut self, settled: &mut Vec<Settled>, mut log: Option<&mut Log<'_>>) {
-        for Settled { consumer, settlement, entry } in settled.drain(..) {
-            self.unacked -= 1;
-            if let Some(consumer) = consumer {
-                self.consumers.settled(consumer, 1);
+            if message.ttl_ms().is_some() {
+                self.note_mortal();
             }
-            match settlement {
-                Settlement::Ack | Settlement::Discard => {
-                    self.charged = self.charged.saturating_sub(entry.message.cost());
-                    if let Some(log) = log.as_mut().filter(|_| !self.deleted) {
-                        log.settle(entry.position, &entry.message);
-                    }
-                }
-                Settlement::Requeue if self.deleted => self.charged = self.charged.saturating_sub(entry.message.cost()),
-                Settlement::Requeue => self.ready.put_back(Entry { redelivered: true, ..entry }),
+            let Some(log) = &mut self.log else {
+                self.ready.push(message);
+                continue;
+            };
+            let (lane, kept) = (self.ready.lane_of(&message), log.keeps(&message).then(|| message.clone()));
+            let position = self.ready.push(message);
+            if let Some(message) = kept {
+                log.publish(lane, position, message);
             }
         }
     }
 
-    fn dispatch(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
-        let mut budget = DISPATCH_MAX;
-        let mut finished = true;
-        while !self.ready.is_headless() {
-            let Some(consumer) = self.consumers.next() else { break };
-            if budget == 0 {
-                fx.go_on(queue.clone());
-                finished = false;
-                break;
-            }
-            let turn = if self.consumers.takes_turns() { 1 } else { budget };
-            budget -= self.deliver(queue, consumer, turn, fx).min(budget);
+    /// A message with a time to live of its own is here.
+    fn note_mortal(&mut self) {
+        (self.mortal, self.timed) = (true, true);
+    }
+
+    /// A message was delivered, to be settled later.
+    #[inline]
+    fn note_delivered(&mut self, entry: &Entry) {
+        if let Some(log) = &mut self.log {
+            log.delivered(self.ready.lane_of(&entry.message), entry.position);
         }
-        if let Some(limits) = queue.limits
-            && finished
+    }
+
+    /// A message that had a position is gone.
+    #[inline]
+    fn note_gone(&mut self, entry: &Entry) {
+        if let Some(log) = &mut self.log
+            && entry.position > 0
         {
-            self.drop_head(limits, queue);
+            log.settle(self.ready.lane_of(&entry.message), entry.position, &entry.message);
         }
-        queue.log_delivered(self);
-        queue.page_out(self);
-        queue.fetch(self);
-        self.release_publishers(fx);
-    }
-
-    /// Drops the oldest messages beyond the limits; there is nobody to take them.
-    fn drop_head(&mut self, limits: Limits, queue: &Queue) {
-        let mut log = Log::of(queue);
-        while limits.exceeded(&self.ready) {
-            let Some(Entry { position, message, .. }) = self.ready.pop() else { return };
-            self.charged = self.charged.saturating_sub(message.cost());
-            if let Some(log) = &mut log {
-                log.settle(position, &message);
-            }
-        }
-    }
-
-    /// Delivers up to `max` messages to the consumer whose turn it is and ends its turn. Tells how much of the budget that took.
-    fn deliver(&mut self, queue: &Arc<Queue>, key: ConsumerKey, max: usize, fx: &mut Effects) -> usize {
-        let Some(subscriber) = self.consumers.subscriber(key) else { return 1 };
-        let (channel, subscription, no_ack) = (subscriber.channel, subscriber.subscription, subscriber.no_ack);
-        let outbox = subscriber.outbox.clone();
-        let mut run = outbox.deliver();
-        let mut log = Log::of(queue);
-        let mut delivered = 0;
-        while delivered < max && !self.ready.is_headless() && run.has_room() && self.consumers.take_credit(key) {
-            let Some(Entry { position, redelivered, message }) = self.ready.pop() else { break };
-            self.delivered += footprint(&message) as u64;
-            if no_ack {
-                self.charged = self.charged.saturating_sub(message.cost());
-                if let Some(log) = &mut log {
-                    log.settle(position, &message);
-                }
-            } else {
-                self.unacked += 1;
-                self.paging.delivered(position);
-            }
-            run.push(Delivery { channel, redelivered, subscription, position, message });
-            delivered += 1;
-        }
-        let offered = run.finish(queue, key, delivered > 0);
-        self.consumers.end_turn(key, offered.full);
-        if offered.wake {
-            fx.wake(outbox);
-        }
-        delivered.max(1)
     }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::DeliveryCounts;
+use super::disk::Recovered;
 use crate::broker::message::Message;
 
 /// A message at its position in the queue.
@@ -13,6 +15,8 @@ pub struct Entry {
     pub position: u64,
     /// Whether it had been delivered before.
     pub redelivered: bool,
+    /// How often it came back.
+    pub counts: DeliveryCounts,
     /// The message.
     pub message: Message,
 }
@@ -24,7 +28,7 @@ pub struct Entry {
 #[derive(Default)]
 pub(super) struct Ready {
     arrived: VecDeque<Arrived>,
-    returned: BTreeMap<u64, (bool, Message)>,
+    returned: BTreeMap<u64, (bool, DeliveryCounts, Message)>,
     /// None as long as everything is in memory.
     deep: Option<Box<Deep>>,
     next_position: u64,
@@ -95,17 +99,16 @@ const HEAD_SHARE: usize = 4;
 /// Runs of about this many bytes go to disk: one write each.
 const RUN_BYTES: usize = 1024 * 1024;
 
-/// More is wanted from disk when fewer bytes than this are left at the head, so that the disk is read ahead of the consumers.
-const HEAD_BYTES_LOW: usize = 2 * 1024 * 1024;
-
 impl Ready {
-    /// What the store has of a queue after a restart: `count` messages with bodies of `body_bytes` from position `from` to below `next`.
-    pub(super) fn on_disk(from: u64, next: u64, count: usize, body_bytes: usize) -> Self {
-        let deep = Deep { from, to: next, count, ..Deep::default() };
+    /// What the store has after a restart.
+    pub(super) fn on_disk(recovered: &Recovered) -> Self {
+        let len = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let (next, count) = (recovered.next.max(1), len(recovered.count));
+        let deep = Deep { from: recovered.first, to: next, count, ..Deep::default() };
         Self {
             deep: (count > 0).then(|| Box::new(deep)),
-            next_position: next.saturating_sub(1),
-            body_bytes,
+            next_position: next - 1,
+            body_bytes: len(recovered.body_bytes),
             ..Self::default()
         }
     }
@@ -128,17 +131,11 @@ impl Ready {
         self.next_position
     }
 
-    /// The position that the next message gets.
-    #[inline]
-    pub(super) fn next_position(&self) -> u64 {
-        self.next_position + 1
-    }
-
     /// Puts a message back to its position.
     pub(super) fn put_back(&mut self, entry: Entry) {
         self.bytes += footprint(&entry.message);
         self.body_bytes += entry.message.body_len();
-        self.returned.insert(entry.position, (entry.redelivered, entry.message));
+        self.returned.insert(entry.position, (entry.redelivered, entry.counts, entry.message));
     }
 
     /// Takes the first, if it is in memory.
@@ -149,14 +146,34 @@ impl Ready {
             if self.arrived.is_empty() && self.arrived.capacity() > KEEP_SLOTS {
                 self.arrived = VecDeque::new();
             }
-            Entry { position: arrived.position(), redelivered: arrived.tagged & 1 == 1, message: arrived.message }
+            let (position, redelivered) = (arrived.position(), arrived.tagged & 1 == 1);
+            Entry { position, redelivered, counts: DeliveryCounts::default(), message: arrived.message }
         } else {
-            let (position, (redelivered, message)) = self.returned.pop_first()?;
-            Entry { position, redelivered, message }
+            let (position, (redelivered, counts, message)) = self.returned.pop_first()?;
+            Entry { position, redelivered, counts, message }
         };
         self.bytes -= footprint(&entry.message);
         self.body_bytes -= entry.message.body_len();
         Some(entry)
+    }
+
+    /// The first, which stays, if it is in memory.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&Message> {
+        if self.returned.is_empty() || self.arrived_is_first() {
+            return self.arrived.front().map(|arrived| &arrived.message);
+        }
+        self.returned.first_key_value().map(|(_, (_, _, message))| message)
+    }
+
+    /// The last position given.
+    pub(super) fn last_position(&self) -> u64 {
+        self.next_position
+    }
+
+    /// Positions given from now on come after this one.
+    pub(super) fn go_on_after(&mut self, position: u64) {
+        self.next_position = position;
     }
 
     /// How many there are, in memory and on disk.
@@ -208,7 +225,7 @@ impl Ready {
     pub(super) fn cost(&self) -> usize {
         let tail = self.deep.iter().flat_map(|deep| &deep.tail);
         let arrived = self.arrived.iter().chain(tail).map(|arrived| arrived.message.cost());
-        arrived.chain(self.returned.values().map(|(_, message)| message.cost())).sum()
+        arrived.chain(self.returned.values().map(|(_, _, message)| message.cost())).sum()
     }
 
     /// Takes out of memory what does not fit into a window of `window` bytes, a run at a time; none if it fits.
@@ -238,11 +255,11 @@ impl Ready {
         Some(run)
     }
 
-    /// What to ask the disk for, if the head is low and nothing is on its way. It is on its way then.
+    /// What to ask the disk for, if the head has no more than `low` bytes and nothing is on its way. It is on its way then.
     #[inline]
-    pub(super) fn want(&mut self) -> Option<Wanted> {
+    pub(super) fn want(&mut self, low: usize) -> Option<Wanted> {
         let deep = self.deep.as_mut()?;
-        if deep.loading.is_some() || self.bytes - deep.tail_bytes > HEAD_BYTES_LOW {
+        if deep.loading.is_some() || self.bytes - deep.tail_bytes > low {
             return None;
         }
         deep.loading = Some(Wanted { from: deep.from, to: deep.to });
@@ -256,8 +273,12 @@ impl Ready {
         let Some(wanted) = deep.loading.take_if(|wanted| wanted.from == from) else { return false };
         deep.from = entries.last().map_or(wanted.to, |last| last.position + 1);
         deep.count = if deep.from == deep.to { 0 } else { deep.count.saturating_sub(entries.len()) };
-        for Entry { position, redelivered, message } in entries {
+        for Entry { position, redelivered, counts, message } in entries {
             self.bytes += footprint(&message);
+            if counts != DeliveryCounts::default() {
+                self.returned.insert(position, (redelivered, counts, message));
+                continue;
+            }
             self.arrived.push_back(Arrived { tagged: position << 1 | u64::from(redelivered), message });
         }
         if deep.count == 0
@@ -268,7 +289,8 @@ impl Ready {
         true
     }
 
-    fn ranges(&self) -> Vec<(u64, u64)> {
+    /// The positions of all, in memory and on disk.
+    pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
         let tail = self.deep.iter().flat_map(|deep| &deep.tail);
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         let on_disk = self.deep.iter().filter(|deep| deep.count > 0).map(|deep| (deep.from, deep.to - 1));

@@ -67,6 +67,17 @@ impl Topology {
         Ok(exchange_type)
     }
 
+    /// Gives an exchange the alternate that a policy says, unless it was declared with one.
+    pub fn set_policy_alternate(&mut self, exchange: &str, by_policy: Option<Vec<u8>>) {
+        let Some(id) = self.exchange_id(exchange.as_bytes()).filter(|_| !exchange.is_empty()) else { return };
+        let exchange = &mut self.exchanges[id.0];
+        let alternate = alternate(&exchange.definition.arguments).or_else(|| by_policy.map(Into::into));
+        if exchange.alternate != alternate {
+            exchange.alternate = alternate;
+            self.generation += 1;
+        }
+    }
+
     /// Adds an exchange of a name that is not in use.
     pub fn insert_exchange(&mut self, definition: ExchangeDefinition) {
         self.generation += 1;

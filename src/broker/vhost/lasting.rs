@@ -11,8 +11,7 @@ use crate::broker::definitions::{self, QueueDefinition};
 use crate::broker::durability::Durability;
 use crate::broker::effects::Effects;
 use crate::broker::error::BrokerError;
-use crate::broker::journal::Op;
-use crate::broker::queue::{Queue, Recovered};
+use crate::broker::queue::{Begin, Lane, Queue, Recovered};
 use crate::broker::topology::{BoundPair, Change, ExchangeDefinition};
 
 impl VHost {
@@ -50,9 +49,8 @@ impl VHost {
     pub(super) fn log_queue_gone(&self, queue: &Queue, fx: &mut Effects) {
         let Some(durability) = &self.durability else { return };
         durability.remove(queue);
-        if let Some(disk) = queue.on_disk().filter(|disk| disk.journal.is_some()) {
+        if queue.on_disk().is_some_and(|disk| disk.journal.is_some()) {
             durability.forget(definitions::queue_key(&self.name, &queue.name), fx);
-            fx.logged(durability.journal.write().push(Op::Drop { queue: disk.id }));
         }
     }
 
@@ -73,7 +71,8 @@ impl VHost {
     pub fn restore_queue(
         &self,
         definition: &QueueDefinition,
-        recovered: Option<Recovered>,
+        recovered: Vec<(Lane, Recovered)>,
+        fx: &mut Effects,
     ) -> Result<Arc<Queue>, BrokerError> {
         let received = ReceivedDeclare {
             queue: QueueReference { vhost: &self.name, name: &definition.name },
@@ -88,8 +87,11 @@ impl VHost {
         let disk = self.durability.as_ref().map(|durability| durability.on_disk(definition.id, &settings));
         let mut graph = self.graph.write();
         let queue = graph.add_queue(&definition.name, true, |key| {
-            Queue::new(definition.name.as_str().into(), key, settings, None, self.memory.clone(), disk, recovered)
+            let policy = self.policies.read().say_to_queue(&definition.name, settings.queue_type);
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered };
+            Queue::new(definition.name.as_str().into(), key, settings, None, self.home.clone(), begin)
         });
+        queue.dispatch(fx); // registers when it is unused, and asks for its first messages
         self.queues.insert(definition.name.as_str().into(), queue.clone());
         if let Some(durability) = &self.durability {
             durability.add(&queue);

@@ -2,7 +2,7 @@
 //! histories.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +16,12 @@ use crate::broker::effects::Effects;
 use crate::broker::journal::{Group, Journal, Loaded, Op, Pager, QueueId, Request};
 use crate::broker::kept::Kept;
 use crate::broker::memory::Memory;
-use crate::broker::message::{Body, Message, Parts};
+use crate::broker::message::{Body, Life, Message, Parts};
+use crate::broker::moment::Moment;
 use crate::broker::outbox::Outbox;
-use crate::broker::queue::{Entry, OnDisk, Queue, Recovered, Settled, Settlement};
+use crate::broker::policy::QueuePolicy;
+use crate::broker::queue::{Begin, Entry, Home, Lane, OnDisk, Queue, Recovered, Settled, Settlement};
+use crate::broker::timers::Timers;
 use crate::broker::topology::QueueKey;
 
 /// Bodies are handles of this, so that deep queues cost the test no memory.
@@ -98,6 +101,7 @@ impl Bench {
                     body,
                     persistent: true,
                     copies: 1,
+                    life: Life::default(),
                 };
                 Message::new(&mut Vec::new(), parts)
             })
@@ -125,14 +129,14 @@ impl Bench {
         // The oldest, so that a requeued one goes back to the very front.
         let Some((entry, number)) = (match settlement {
             Settlement::Requeue => self.unacked.pop_back(),
-            Settlement::Ack | Settlement::Discard => self.unacked.pop_front(),
+            _ => self.unacked.pop_front(),
         }) else {
             return;
         };
         if settlement == Settlement::Requeue {
             self.ready.push_front((true, number));
         }
-        let mut settled = vec![Settled { consumer: None, settlement, entry }];
+        let mut settled = vec![Settled { consumer: None, got: true, settlement, entry }];
         self.queue.take_batch(&mut Vec::new(), &mut settled, &self.publisher, &mut self.fx);
     }
 
@@ -172,7 +176,7 @@ impl Bench {
         if !self.durable {
             loaded.iter().for_each(|loaded| drop(self.paged.remove(&loaded.position)));
         }
-        self.queue.loaded(from, Some(loaded), &mut self.fx);
+        self.queue.loaded(Lane::FIRST, from, Some(loaded), &mut self.fx);
     }
 
     fn write_log(&mut self) {
@@ -231,10 +235,17 @@ impl Bench {
 }
 
 fn queue(durable: bool, pager: &Arc<FakePager>, journal: &Arc<Journal>, recovered: Option<Recovered>) -> Arc<Queue> {
-    let disk =
-        OnDisk { id: QueueId(1), journal: durable.then(|| journal.clone()), pager: pager.clone(), keeps_all: false };
-    let memory = Arc::new(Memory::new(1 << 40));
-    Arc::new(Queue::new("q".into(), QueueKey(0), settings(durable), None, memory, Some(disk), recovered))
+    let disk = OnDisk {
+        id: QueueId(OnDisk::IDS),
+        journal: durable.then(|| journal.clone()),
+        pager: pager.clone(),
+        keeps_all: false,
+    };
+    let (memory, timers) = (Arc::new(Memory::new(1 << 40)), Arc::new(Timers::default()));
+    let home = Arc::new(Home { memory, timers, vhost: Weak::new(), compat: Compat::default() });
+    let recovered = recovered.into_iter().map(|recovered| (Lane::FIRST, recovered)).collect();
+    let begin = Begin { policy: &QueuePolicy::default(), now: Moment(1), disk: Some(disk), recovered };
+    Arc::new(Queue::new("q".into(), QueueKey(0), settings(durable), None, home, begin))
 }
 
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::broker::outbox::{DELIVERY_OVERHEAD, OUTBOX_BYTES_MAX};
-use crate::broker::queue::{BACKLOG_BYTES_BUFFERED, BACKLOG_BYTES_PACED, Settlement, ready};
+use crate::broker::queue::pace::{BACKLOG_BYTES_BUFFERED, BACKLOG_BYTES_PACED};
+use crate::broker::queue::{Settlement, ready};
 
 /// A message: its number and its sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +94,11 @@ impl World {
 
     /// Whether the publisher is to wait.
     pub(super) fn batch(&mut self, q: usize, notes: &[Note], settled: &[(Item, Settlement)], publisher: usize) -> bool {
-        notes.iter().for_each(|note| self.push(q, *note));
         settled.iter().for_each(|(item, settlement)| self.settle(item, *settlement));
+        if settled.iter().any(|(_, settlement)| *settlement == Settlement::Requeue) {
+            self.drop_head(q);
+        }
+        notes.iter().for_each(|note| self.push(q, *note));
         self.dispatch(q);
         let backlog = self.backlog(q);
         let consumers = self.live_consumers(q).count();
@@ -139,6 +143,7 @@ impl World {
 
     pub(super) fn take_back(&mut self, item: &Item) {
         self.put_back(item);
+        self.drop_head(item.queue);
         self.dispatch(item.queue);
     }
 
@@ -221,11 +226,16 @@ impl World {
         {
             self.turn(q, c);
         }
+        self.drop_head(q);
+        self.release(q);
+    }
+
+    /// the first go when there are too many.
+    fn drop_head(&mut self, q: usize) {
         let max = self.queues[q].max_length.unwrap_or(usize::MAX);
         while self.queues[q].ready.len() > max {
             self.queues[q].ready.pop_first();
         }
-        self.release(q);
     }
 
     /// the first in line among those of the highest priority.

@@ -1,8 +1,8 @@
 //! Real queues with fake connections, which do what channels and connections do, next to their model.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
 use bytes::Bytes;
@@ -14,11 +14,13 @@ use crate::broker::arguments::{self, QueueReference, QueueSettings, QueueType, R
 use crate::broker::compat::Compat;
 use crate::broker::effects::Effects;
 use crate::broker::memory::Memory;
-use crate::broker::message::{Body, Message, Parts};
+use crate::broker::message::{Body, Life, Message, Parts};
 use crate::broker::outbox::{Delivery, Outbox, Outgoing, Taken};
+use crate::broker::policy::QueuePolicy;
 use crate::broker::queue::{
-    ChannelLimit, ConsumeError, ConsumerKey, DeleteRefused, Entry, Queue, Settled, Settlement, Subscriber,
+    Begin, ChannelLimit, ConsumeError, ConsumerKey, DeleteRefused, Entry, Home, Queue, Settled, Settlement, Subscriber,
 };
+use crate::broker::timers::Timers;
 use crate::broker::topology::QueueKey;
 
 pub(super) const QUEUES: usize = 2;
@@ -52,6 +54,7 @@ impl Wake for Woken {
 pub(super) struct Rig {
     model: World,
     memory: Arc<Memory>,
+    timers: Arc<Timers>,
     settings: QueueSettings,
     max_length: Option<usize>,
     queues: Vec<Arc<Queue>>,
@@ -80,6 +83,7 @@ impl Rig {
         let mut rig = Self {
             model: World::default(),
             memory: Arc::new(Memory::new(u64::MAX)),
+            timers: Arc::default(),
             settings,
             max_length,
             queues: Vec::new(),
@@ -186,7 +190,7 @@ impl Rig {
             assert_eq!((delivery.position, delivery.redelivered), (item.position, item.redelivered));
             assert_eq!(note(&delivery.message), item.note);
             if !self.model.consumers[consumer].no_ack {
-                self.entries.insert((item.queue, item.position), entry(delivery));
+                self.entries.insert((item.queue, item.position), delivery.into_entry());
                 self.model.held.push(Held { item, settling: false });
             }
         }
@@ -268,7 +272,7 @@ impl Rig {
         let items = self.model.replace_connection(connection);
         for (delivery, item) in deliveries(undelivered.items).zip(items) {
             let no_ack = self.model.consumers[item.consumer.unwrap()].no_ack;
-            self.queues[item.queue].take_back(entry(delivery), no_ack, &mut self.fx);
+            self.queues[item.queue].take_back(delivery.into_entry(), no_ack, &mut self.fx);
             self.fx.apply();
             self.model.take_back(&item);
         }
@@ -322,7 +326,10 @@ impl Rig {
         let max_length = self.max_length.filter(|_| name == 0);
         let settings = QueueSettings { max_length: max_length.map(|max| max as u64), ..self.settings.clone() };
         let q = self.queues.len();
-        let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, self.memory.clone(), None, None);
+        let (memory, timers) = (self.memory.clone(), self.timers.clone());
+        let home = Arc::new(Home { memory, timers, vhost: Weak::new(), compat: Compat::default() });
+        let begin = Begin { policy: &QueuePolicy::default(), now: self.fx.now(), disk: None, recovered: Vec::new() };
+        let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, home, begin);
         self.queues.push(Arc::new(queue));
         self.model.add_queue(max_length);
         self.named[name] = q;
@@ -337,6 +344,7 @@ impl Rig {
             body: Body::Owned(Bytes::from_static(&BODY[..body])),
             persistent: false,
             copies: 1,
+            life: Life::default(),
         };
         Message::new(&mut Vec::new(), parts)
     }
@@ -363,6 +371,7 @@ impl Rig {
 
     fn settled(&mut self, items: &[(Item, Settlement)]) -> Vec<Settled> {
         let settled = items.iter().map(|(item, settlement)| Settled {
+            got: item.consumer.is_none(),
             consumer: item.consumer.map(|consumer| self.keys[consumer]),
             settlement: *settlement,
             entry: self.entries.remove(&(item.queue, item.position)).unwrap(),
@@ -407,11 +416,6 @@ fn deliveries(items: Vec<Outgoing>) -> impl Iterator<Item = Delivery> {
         Outgoing::Deliver(delivery) => Some(delivery),
         Outgoing::Cancelled { .. } => None,
     })
-}
-
-fn entry(delivery: Delivery) -> Entry {
-    let Delivery { position, redelivered, message, .. } = delivery;
-    Entry { position, redelivered, message }
 }
 
 fn note(message: &Message) -> Note {

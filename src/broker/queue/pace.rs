@@ -1,4 +1,4 @@
-//! How a queue holds its publishers back: while its consumers keep up, so that little waits in between, and while its disk is behind.
+//! Publishers that wait for a queue whose consumers keep up, so that the working set stays in the processor's cache.
 
 use std::sync::Arc;
 
@@ -6,12 +6,11 @@ use super::{Queue, State};
 use crate::broker::effects::Effects;
 use crate::broker::outbox::Outbox;
 
-/// A queue whose consumers keep up holds its publishers back when this many bytes wait, so that the working set stays in the
-/// processor's cache. Publishers go on at half of it.
-const BACKLOG_BYTES_PACED: usize = 2 * 1024 * 1024;
+/// A queue whose consumers keep up holds its publishers back when this many bytes wait. Publishers go on at half of it.
+pub(super) const BACKLOG_BYTES_PACED: usize = 2 * 1024 * 1024;
 
 /// A backlog of more bytes than this was there before its consumers came, or grows too fast to be helped: the queue is a buffer then.
-const BACKLOG_BYTES_BUFFERED: usize = 16 * 1024 * 1024;
+pub(super) const BACKLOG_BYTES_BUFFERED: usize = 16 * 1024 * 1024;
 
 /// A publisher is held back this many times in a row at most, so that it never looks dead to its client.
 const HOLDS_MAX: u8 = 10;
@@ -41,8 +40,7 @@ impl Hold {
     pub fn goes_on(&mut self) -> bool {
         let mut state = self.queue.state.lock();
         if self.for_disk {
-            let logged = self.queue.disk.as_ref().and_then(|disk| disk.journal.as_ref());
-            return state.paging.must_hold() || logged.is_some_and(|journal| journal.is_behind());
+            return self.queue.is_disk_behind(&state);
         }
         let taken = state.delivered - std::mem::replace(&mut self.delivered, state.delivered);
         state.paced &= taken >= KEEP_UP_BYTES;

@@ -1,0 +1,95 @@
+//! Single active consumer: one consumer gets everything, the others wait for it to leave.
+
+use super::consumers::{Consumers, Place};
+
+/// Who is active and who waits, by slot.
+pub(super) struct Single {
+    active: Option<u32>,
+    /// In the order in which they came.
+    waiting: Vec<u32>,
+    /// A later consumer of a higher priority takes over (quorum queues).
+    takes_over: bool,
+    /// The active one settles what it has, and then another takes over.
+    fading: bool,
+}
+
+impl Single {
+    pub(super) fn new(takes_over: bool) -> Self {
+        Self { active: None, waiting: Vec::new(), takes_over, fading: false }
+    }
+}
+
+impl Consumers {
+    /// Of a queue with a single active consumer.
+    pub(super) fn single(takes_over: bool) -> Self {
+        let mut consumers = Self::default();
+        consumers.single = Some(Box::new(Single::new(takes_over)));
+        consumers
+    }
+
+    /// Whether only one consumer at a time gets messages.
+    pub(super) fn is_single(&self) -> bool {
+        self.single.is_some()
+    }
+
+    /// A new consumer comes to a queue with a single active one.
+    pub(super) fn queue_up(&mut self, index: u32) {
+        let Some(single) = self.single.as_mut() else { return };
+        single.waiting.push(index);
+        let Some(active) = single.active else { return self.activate_next() };
+        if !single.takes_over || single.fading || self.priority_of(index) <= self.priority_of(active) {
+            return;
+        }
+        if self.unacked_of(active) == 0 {
+            self.step_down(active);
+        } else {
+            self.move_to(active, Place::Fading);
+            if let Some(single) = self.single.as_mut() {
+                single.fading = true;
+            }
+        }
+    }
+
+    /// A consumer has left.
+    pub(super) fn leave_single(&mut self, index: u32) {
+        let Some(single) = self.single.as_mut() else { return };
+        single.waiting.retain(|waiting| *waiting != index);
+        if single.active == Some(index) {
+            single.active = None;
+            self.activate_next();
+        }
+    }
+
+    /// A consumer has settled all it had.
+    pub(super) fn settled_all(&mut self, index: u32) {
+        if self.single.as_ref().is_some_and(|single| single.fading && single.active == Some(index)) {
+            self.step_down(index);
+        }
+    }
+
+    /// The active one joins those that wait, and the first of them is active.
+    fn step_down(&mut self, active: u32) {
+        self.move_to(active, Place::Waiting);
+        if let Some(single) = self.single.as_mut() {
+            single.active = None;
+        }
+        self.activate_next();
+        if let Some(single) = self.single.as_mut() {
+            single.waiting.push(active);
+        }
+    }
+
+    /// The one of the highest priority that came first.
+    fn activate_next(&mut self) {
+        let Some(single) = self.single.as_ref() else { return };
+        let by_turn = single.waiting.iter().enumerate().rev();
+        let next = by_turn.max_by_key(|(_, index)| self.priority_of(**index)).map(|(at, index)| (at, *index));
+        let Some(single) = self.single.as_mut() else { return };
+        single.fading = false;
+        if let Some((at, index)) = next {
+            single.waiting.remove(at);
+            single.active = Some(index);
+            self.enter_ring(index);
+        }
+    }
+}

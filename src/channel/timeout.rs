@@ -1,0 +1,150 @@
+//! Deliveries that a client holds too long.
+//!
+//! When each was sent is not kept with it: a mark is made whenever time has gone on, and tags between two marks were sent at the first.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use leveret_protocol::Method;
+use leveret_protocol::method::basic;
+
+use super::subscription::SubscriptionKey;
+use super::{Channel, ChannelError, Peer, Session};
+use crate::broker::{Broker, Effects, Moment, Settlement, TimerKey};
+use crate::error::Error;
+
+/// Of one channel, made with its first consumer or basic.get that has a timeout.
+pub(super) struct Timeouts {
+    timer: TimerKey,
+    /// The moment registered with the timers.
+    scheduled: Moment,
+    /// The first tag sent at a moment, in order.
+    marks: VecDeque<(u64, Moment)>,
+    /// Tags taken back, which the client may settle in vain.
+    taken_back: BTreeSet<u64>,
+}
+
+impl Timeouts {
+    pub(super) fn new(broker: &Broker) -> Self {
+        let timer = broker.timers().key();
+        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeSet::new() }
+    }
+
+    /// A delivery that has to be settled within `timeout_ms` is sent.
+    pub(super) fn sent(&mut self, tag: u64, timeout_ms: u64, broker: &Broker, peer: &Peer, fx: &mut Effects) {
+        let now = fx.now();
+        if self.marks.back().is_none_or(|(_, at)| *at != now) {
+            self.marks.push_back((tag, now));
+        }
+        let end = now.plus_ms(timeout_ms);
+        if end < self.scheduled {
+            self.schedule(end, broker, peer, fx);
+        }
+    }
+
+    fn schedule(&mut self, at: Moment, broker: &Broker, peer: &Peer, fx: &mut Effects) {
+        let before = std::mem::replace(&mut self.scheduled, at);
+        broker.timers().wait(self.timer, before, at, &peer.outbox, fx);
+    }
+
+    /// When a tag was sent; marks before it are not needed any more if tags come in order.
+    fn sent_at(&self, tag: u64) -> Moment {
+        let next = self.marks.partition_point(|(first, _)| *first <= tag);
+        next.checked_sub(1).map_or(Moment::NEVER, |at| self.marks[at].1)
+    }
+
+    fn forget_marks_before(&mut self, tag: u64) {
+        while self.marks.get(1).is_some_and(|(first, _)| *first <= tag) {
+            self.marks.pop_front();
+        }
+    }
+}
+
+impl Channel {
+    /// A delivery that has to be settled in time is sent.
+    #[inline]
+    pub(super) fn sent(&mut self, tag: u64, timeout_ms: u64, broker: &Broker, peer: &Peer, fx: &mut Effects) {
+        let timeouts = self.timeouts.get_or_insert_with(|| Box::new(Timeouts::new(broker)));
+        timeouts.sent(tag, timeout_ms, broker, peer, fx);
+    }
+
+    /// Whether this tag was taken back from the client, which may settle it once, in vain.
+    pub(super) fn was_taken_back(&mut self, tag: u64) -> bool {
+        self.timeouts.as_mut().is_some_and(|timeouts| timeouts.taken_back.remove(&tag))
+    }
+
+    /// Takes back what has been held too long.
+    ///
+    /// # Errors
+    /// The channel ends: the client does not understand basic.cancel, or the delivery came by basic.get.
+    pub fn check_timeouts(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
+        let Some(mut timeouts) = self.timeouts.take() else { return Ok(()) };
+        let result = self.check_with(&mut timeouts, s);
+        self.timeouts = Some(timeouts);
+        result
+    }
+
+    /// The channel ends: it waits for no moment any more.
+    pub(super) fn end_timeouts(&mut self, s: &mut Session<'_>) {
+        if let Some(mut timeouts) = self.timeouts.take() {
+            timeouts.schedule(Moment::NEVER, s.broker, s.peer, s.fx);
+        }
+    }
+
+    fn check_with(&mut self, timeouts: &mut Timeouts, s: &mut Session<'_>) -> Result<(), Error> {
+        let now = s.fx.now();
+        let mut over = Vec::new();
+        let mut next = Moment::NEVER;
+        let mut first = self.delivery_tag + 1;
+        for (tag, key) in self.ledger.tags() {
+            first = first.min(tag);
+            let Some(timeout_ms) = self.subscriptions.find(key).and_then(|subscription| subscription.timeout_ms) else {
+                continue;
+            };
+            match timeouts.sent_at(tag).plus_ms(timeout_ms) {
+                end if end <= now => over.push((tag, key, timeout_ms)),
+                end => next = next.min(end),
+            }
+        }
+        timeouts.forget_marks_before(first);
+        if now >= timeouts.scheduled {
+            timeouts.scheduled = Moment::NEVER; // it was taken off when it came
+        }
+        if next < timeouts.scheduled {
+            timeouts.schedule(next, s.broker, s.peer, s.fx);
+        }
+        for (tag, key, timeout_ms) in over {
+            self.take_back_late(tag, key, timeout_ms, timeouts, s)?;
+        }
+        s.apply_batch();
+        Ok(())
+    }
+
+    fn take_back_late(
+        &mut self,
+        tag: u64,
+        key: SubscriptionKey,
+        timeout_ms: u64,
+        timeouts: &mut Timeouts,
+        s: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        let Some(subscription) = self.subscriptions.find(key) else { return Ok(()) };
+        let tells = s.broker.compat().cancels_late_consumers();
+        if subscription.is_get || !s.peer.cancel_notify || !tells {
+            // RabbitMQ 4.3 shows -1 whatever the timeout is.
+            let shown = if tells { -1 } else { i64::try_from(timeout_ms).unwrap_or(i64::MAX) };
+            return Err(ChannelError::DeliveryTimeout { channel: self.number, timeout_ms: shown }.into());
+        }
+        if !subscription.ended && !std::mem::replace(&mut subscription.timed_out, true) {
+            let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
+            s.out.method(self.number, &Method::BasicCancel(cancel));
+            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
+                queue.give_up_consumer(consumer, s.fx);
+            }
+        }
+        if let Some(unacked) = self.ledger.take(tag) {
+            timeouts.taken_back.insert(tag);
+            self.settle(unacked, Settlement::Requeue, s);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! `--compat`: where the lines of RabbitMQ differ.
+
+use leveret::broker::compat::Compat;
+use leveret::config::Config;
+
+use crate::support::*;
+
+fn open_at(compat: Compat) -> Wire {
+    let mut c = Wire::connect_to(start(Config { compat, ..Config::default() }));
+    c.log_in(&Login::default());
+    c
+}
+
+#[test]
+fn q_36_which_returns_count_to_the_delivery_limit() {
+    if !ours_only() {
+        return;
+    }
+    for (compat, by_default, with_limit_2) in [(Compat::V4_2, Some(21), 3), (Compat::V3_13, None, 3)] {
+        let mut c = open_at(compat);
+        for (limit, deliveries) in [(None, by_default), (Some(2), Some(with_limit_2))] {
+            let arguments: Vec<_> = limit.map(|n| ("x-delivery-limit", FieldValue::from(n))).into_iter().collect();
+            let q = c.quorum(&arguments);
+            c.put(&q, "1", &plain());
+            for _ in 0..deliveries.unwrap_or(30) {
+                let tag = c.await_get(&q).delivery_tag;
+                c.send(1, nack(tag, true));
+            }
+            assert_eq!(c.counts(&q).0, u32::from(deliveries.is_none()), "{compat} {limit:?}");
+        }
+    }
+}
+
+#[test]
+fn q_27_3_13_counts_deaths_that_a_client_publishes() {
+    if !ours_only() {
+        return;
+    }
+    let mut c = open_at(Compat::V3_13);
+    let dead = c.queue();
+    let q = c.queue_with(&dying_to(&dead, &[]));
+    c.put(&q, "1", &plain());
+    c.reject_first(&q);
+    let headers = EncodedTable::from(&c.await_get(&dead).headers());
+    c.put(&q, "2", &with!(headers: headers.as_table()));
+    c.reject_first(&q);
+    assert_eq!(deaths(&c.await_get(&dead)), [format!("{q} rejected 2")]);
+}
+
+#[test]
+fn q_29_before_4_3_quorum_queues_have_no_strict_priorities() {
+    if !ours_only() {
+        return;
+    }
+    let mut c = open_at(Compat::V4_2);
+    let q = c.quorum(&[]);
+    c.put(&q, "low", &with!(priority: 1));
+    c.put(&q, "high", &with!(priority: 9));
+    assert_eq!(c.drain(&q), ["low", "high"]);
+}
+
+#[test]
+fn q_10_the_default_type_is_that_of_durable_queues() {
+    if !ours_only() {
+        return;
+    }
+    let default_queue_type = leveret::broker::arguments::QueueType::Quorum;
+    let mut c = Wire::connect_to(start(Config { default_queue_type, ..Config::default() }));
+    c.log_in(&Login::default());
+    let exclusive = c.queue();
+    let durable = c.durable_with(&no_arguments());
+    for q in [&exclusive, &durable] {
+        c.put(q, "1", &plain());
+        let tag = c.await_get(q).delivery_tag;
+        c.send(1, reject(tag, true));
+    }
+    assert_eq!(counts_told(&c.await_get(&exclusive)), (None, None));
+    assert_eq!(counts_told(&c.await_get(&durable)), (Some(1), Some(1)));
+    let quorum = table! { "x-queue-type" => "quorum", "x-expires" => 120_000 };
+    let again = queue::Declare { exclusive: false, durable: true, ..declare(&durable) };
+    c.call(queue::Declare { arguments: quorum.as_table(), ..again });
+}

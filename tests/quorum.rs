@@ -1,0 +1,172 @@
+//! Quorum queues: returned messages, delivery counts and limits, delayed retry, deliveries held too long.
+
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+#[test]
+fn q_33_messages_come_back_in_the_order_of_their_return() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2", "3", "4"]);
+    let tags: Vec<_> = (0..3).map(|_| c.await_get(&q).delivery_tag).collect();
+    for tag in tags.into_iter().rev() {
+        c.send(1, nack(tag, true));
+    }
+    c.await_ready(&q, 4);
+    assert_eq!(c.drain(&q), ["3r", "2r", "1r", "4"]);
+}
+
+#[test]
+fn q_36_headers_count_returns_and_failures_apart() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.put(&q, "1", &plain());
+    let mut told = Vec::new();
+    for requeue in [nack(1, true).into(), reject(2, true).into(), Method::from(nack(3, true))] {
+        told.push(counts_told(&c.await_get(&q)));
+        c.send(1, requeue);
+    }
+    c.open_channel(2);
+    told.push(counts_told(&c.await_get(&q)));
+    c.call(channel_close());
+    c.open_channel(1);
+    told.push(counts_told(&c.await_get(&q)));
+    assert_eq!(told, [(None, None), (Some(1), None), (Some(2), Some(1)), (Some(3), Some(1)), (Some(4), Some(2))]);
+}
+
+#[test]
+fn q_36_only_so_many_deliveries_may_fail() {
+    let mut c = Wire::open();
+    for (limit, deliveries) in [(Some(0), 1), (Some(2), 3), (None, 21)] {
+        let arguments: Vec<_> = limit.map(|limit| ("x-delivery-limit", FieldValue::from(limit))).into_iter().collect();
+        let q = c.quorum(&arguments);
+        c.put(&q, "1", &plain());
+        for _ in 0..deliveries {
+            let tag = c.await_get(&q).delivery_tag;
+            c.send(1, reject(tag, true));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(c.get(&q), None, "limit {limit:?}");
+    }
+}
+
+#[test]
+fn q_36_returning_does_not_count_and_a_negative_limit_is_none() {
+    let mut c = Wire::open();
+    for (limit, failing) in [(1, false), (-1, true)] {
+        let q = c.quorum(args!["x-delivery-limit" => limit]);
+        c.put(&q, "1", &plain());
+        for _ in 0..25 {
+            let tag = c.await_get(&q).delivery_tag;
+            match failing {
+                true => c.send(1, reject(tag, true)),
+                false => c.send(1, nack(tag, true)),
+            }
+        }
+        c.await_ready(&q, 1);
+    }
+}
+
+#[test]
+fn q_34_failures_go_along_with_a_dead_letter() {
+    let mut c = Wire::open();
+    let last = c.quorum(&[]);
+    let second = c.queue_with(&dying_to(&last, &[]));
+    let first = c.queue_with(&dying_to(&second, &[]));
+    c.put(&first, "1", &plain());
+    c.reject_first(&first);
+    c.reject_first(&second);
+    let message = c.await_get(&last);
+    assert_eq!((message.redelivered, counts_told(&message)), (true, (Some(2), Some(2))));
+    c.send(1, nack(message.delivery_tag, true));
+    assert_eq!(counts_told(&c.await_get(&last)), (Some(1), Some(2)));
+    let q = c.queue_with(&dying_to(&last, &[]));
+    c.put(&q, "2", &plain());
+    let tag = c.await_get(&q).delivery_tag;
+    c.send(1, nack(tag, false));
+    let message = c.await_get(&last);
+    assert_eq!((message.told(), counts_told(&message)), ("2".to_owned(), (None, None)));
+}
+
+#[test]
+fn q_35_unacked_gets_count_as_consumers() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2"]);
+    let tag = c.await_get(&q).delivery_tag;
+    eventually(|| c.counts(&q) == (1, 1));
+    c.send(1, ack(tag));
+    eventually(|| c.counts(&q) == (1, 0));
+}
+
+#[test]
+fn q_37_what_failed_waits_longer_each_time() {
+    let mut c = Wire::open();
+    let delays = args!["x-delayed-retry-type" => "all", "x-delayed-retry-min" => 100, "x-delayed-retry-max" => 150];
+    let q = c.quorum(delays);
+    c.put(&q, "1", &plain());
+    for (rejected, delay) in [(false, 100), (true, 100), (true, 150)] {
+        let tag = c.await_get(&q).delivery_tag;
+        let began = Instant::now();
+        match rejected {
+            true => c.send(1, reject(tag, true)),
+            false => c.send(1, nack(tag, true)),
+        }
+        assert_eq!(c.counts(&q).0, 0, "delayed messages are not ready");
+        c.await_ready(&q, 1);
+        assert!(began.elapsed() >= Duration::from_millis(delay - 1), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn q_37_the_type_says_what_is_delayed() {
+    let mut c = Wire::open();
+    for (retry_type, delays_nack, delays_reject) in
+        [("failed", false, true), ("returned", true, false), ("disabled", false, false)]
+    {
+        let q = c.quorum(args!["x-delayed-retry-type" => retry_type, "x-delayed-retry-min" => 60_000]);
+        c.fill_queue(&q, &["nacked", "rejected"]);
+        let (first, second) = (c.await_get(&q), c.await_get(&q));
+        c.send(1, nack(first.delivery_tag, true));
+        c.send(1, reject(second.delivery_tag, true));
+        let ready = 2 - u32::from(delays_nack) - u32::from(delays_reject);
+        c.await_ready(&q, ready);
+    }
+}
+
+#[test]
+fn q_38_a_consumer_that_holds_a_delivery_too_long_is_cancelled() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.call(consume(&q, "t"));
+    c.publish("", &q, "1");
+    let tag = c.deliver().delivery_tag;
+    assert_eq!(c.expect(1, "basic.cancel").method(), basic::Cancel { consumer_tag: "t", nowait: true }.into());
+    c.await_ready(&q, 1);
+    assert_eq!(c.counts(&q), (1, 1));
+    c.send(1, ack(tag)); // too late, and no error
+    let again = c.await_get(&q);
+    assert_eq!((again.told(), counts_told(&again)), ("1r".to_owned(), (Some(1), None)));
+    c.call(cancel("t"));
+    c.call(consume(&q, "t"));
+}
+
+#[test]
+fn q_38_who_does_not_understand_that_loses_the_channel() {
+    let text = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be \
+                configured, see consumers doc guide to learn more";
+    let mut c = Wire::connect();
+    c.log_in(&Login { capabilities: &[], ..Login::default() });
+    let q = c.quorum(&[]);
+    let timeout = table! { "x-consumer-timeout" => 1000 };
+    c.call(basic::Consume { arguments: timeout.as_table(), ..consume(&q, "t") });
+    c.publish("", &q, "1");
+    c.deliver();
+    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.put(&q, "1", &plain());
+    c.await_get(&q);
+    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+}
