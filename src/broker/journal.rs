@@ -109,6 +109,8 @@ pub enum Request<P> {
     PageOut {
         /// Which.
         queue: QueueId,
+        /// The queue survives a restart, whether or not these messages do.
+        lasting: bool,
         /// Positions and messages.
         run: Vec<(u64, P)>,
     },

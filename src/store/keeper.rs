@@ -17,13 +17,13 @@ use super::shelf::Shelf;
 use crate::broker::journal::{Payload, QueueId, Request};
 
 /// The log has at most about this many files with messages that are nowhere else.
-const LOG_FILES_MAX: u64 = 4;
+const LOG_FILES_MAX: u64 = if cfg!(test) { 2 } else { 4 };
 
 /// A log file is read in steps of this many bytes, so that pages need not wait for the whole of it.
-const STEP_BYTES: u64 = 4 * 1024 * 1024;
+const STEP_BYTES: u64 = if cfg!(test) { 2 * 1024 } else { 4 * 1024 * 1024 };
 
 /// Files that nothing is wanted of are removed after a checkpoint; one is written when they are so many.
-const GARBAGE_MAX: usize = 8;
+const GARBAGE_MAX: usize = if cfg!(test) { 2 } else { 8 };
 
 /// See the module.
 pub(super) struct Keeper<P> {
@@ -203,16 +203,16 @@ impl<P: Payload> Keeper<P> {
                 continue;
             }
             match request {
-                Request::PageOut { queue, run } => {
+                Request::PageOut { queue, lasting, run } => {
                     if self.is_logged(queue, &run) {
-                        match self.page_out(queue, &run, sink) {
+                        match self.page_out(queue, lasting, &run, sink) {
                             Ok(()) => continue,
                             Err(error) if error.is_full() => full = Some(error),
                             Err(error) => return Err(error),
                         }
                     }
                     held_up.push(queue);
-                    self.waiting.push_back(Request::PageOut { queue, run });
+                    self.waiting.push_back(Request::PageOut { queue, lasting, run });
                 }
                 Request::Load { queue, from, to, bytes } => self.load(queue, from, to, bytes, sink),
                 Request::Discard { queue, first, last } => self.discard(queue, first, last),
@@ -247,8 +247,13 @@ impl<P: Payload> Keeper<P> {
         last.is_none_or(|(position, _)| *position < known)
     }
 
-    fn page_out(&mut self, queue: QueueId, run: &[(u64, P)], sink: &dyn Sink<P>) -> Result<(), StoreError> {
-        let lasting = run.iter().any(|(_, message)| message.is_persistent());
+    fn page_out(
+        &mut self,
+        queue: QueueId,
+        lasting: bool,
+        run: &[(u64, P)],
+        sink: &dyn Sink<P>,
+    ) -> Result<(), StoreError> {
         let shelf = self.shelves.entry(queue).or_insert_with(|| Shelf::new(queue, lasting));
         let writers: Vec<_> = run.iter().map(|(_, message)| move |out: &mut Vec<u8>| message.write(out)).collect();
         let messages = run.iter().zip(&writers).filter_map(|((position, message), write)| {

@@ -14,13 +14,13 @@ use super::error::StoreError;
 use crate::broker::journal::QueueId;
 
 /// A segment is full when it has this many bytes.
-pub(super) const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+pub(super) const SEGMENT_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 32 * 1024 * 1024 };
 
 /// A place is remembered each time that this many bytes have been written.
-const PLACE_BYTES: u64 = 256 * 1024;
+const PLACE_BYTES: u64 = if cfg!(test) { 512 } else { 256 * 1024 };
 
 /// Read at once.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVSEG\r\n");
 const VERSION: u32 = 1;

@@ -320,7 +320,7 @@ impl Queue {
         let keep =
             |(position, message)| (position, Kept { lasting: lasts(&message), flushed: disk.keeps_all, message });
         let run = run.into_iter().map(keep).collect();
-        disk.pager.request(Request::PageOut { queue: disk.lane(lane), run });
+        disk.pager.request(Request::PageOut { queue: disk.lane(lane), lasting: disk.journal.is_some(), run });
     }
 
     /// Whether a publisher must wait for the disk. It is released when the disk has caught up.

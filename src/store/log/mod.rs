@@ -21,15 +21,15 @@ use crate::broker::journal::{Op, Payload};
 pub(super) const DIR: &str = "log";
 
 /// A file takes groups up to this many bytes; a larger group has a longer file.
-pub(super) const FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const FILE_BYTES: u64 = if cfg!(test) { 8 * 1024 } else { 64 * 1024 * 1024 };
 
 /// A new file is filled with zeros ahead of the groups, in steps that double up to this: writing where something was written before is
 /// what makes a sync fast.
-const ZERO_STEP_MAX: u64 = 8 * 1024 * 1024;
-const ZERO_STEP_MIN: u64 = 1024 * 1024;
+const ZERO_STEP_MAX: u64 = if cfg!(test) { 4 * 1024 } else { 8 * 1024 * 1024 };
+const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 
 /// Groups beyond this many bytes are not worth zeros ahead of them: a long write hides what a longer file costs.
-const ZERO_AHEAD_OF_MAX: u64 = 256 * 1024;
+const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
 /// Spare files that are kept.
 const SPARES_MAX: usize = 2;

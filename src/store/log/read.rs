@@ -9,7 +9,7 @@ use crate::store::disk::{Disk, DiskFile};
 use crate::store::error::StoreError;
 
 /// Read at once.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = if cfg!(test) { 2 * 1024 } else { 1024 * 1024 };
 
 /// What comes next in a file.
 pub(in crate::store) enum Next<'a> {

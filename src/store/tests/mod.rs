@@ -1,1 +1,6 @@
-//! x
+//! The store on a simulated disk.
+
+mod model;
+mod sim;
+mod simulation;
+mod text;

@@ -1,0 +1,704 @@
+//! Random histories with crashes and failing disks, compared with the model. A failure tells the seed; `LEVERET_STORE_SEED` runs one
+//! seed, and `LEVERET_STORE_SEEDS` so many.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
+use rand::{Rng, SeedableRng};
+
+use super::model::{Live, Logged};
+use super::sim::{Fault, SimDisk};
+use super::text::Text;
+use crate::broker::journal::{Loaded, Op, QueueId, Request};
+use crate::store::disk::Disk;
+use crate::store::error::StoreError;
+use crate::store::keeper::{CheckpointJob, Keeper};
+use crate::store::log::{Effect, LogPosition, LogWriter, Spares};
+use crate::store::recovery::{Opened, recover};
+use crate::store::{Recovered, Sink};
+
+const SEEDS: u64 = 6000;
+
+#[test]
+fn what_was_committed_outlasts_crashes_and_what_was_settled_stays_away() {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seeds = match number("LEVERET_STORE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LEVERET_STORE_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        let simulate = std::panic::catch_unwind(|| Simulation::new(seed).simulate());
+        if let Err(panic) = simulate {
+            eprintln_seed(seed);
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "tests tell what failed")]
+fn eprintln_seed(seed: u64) {
+    eprintln!("LEVERET_STORE_SEED={seed}");
+}
+
+/// What the store has told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+enum Event {
+    Loaded(QueueId, u64, Result<Vec<Loaded<Text>>, StoreError>),
+    PagedOut(QueueId),
+}
+
+impl Sink<Text> for Told {
+    fn loaded(&self, queue: QueueId, from: u64, result: Result<Vec<Loaded<Text>>, StoreError>) {
+        self.0.lock().push(Event::Loaded(queue, from, result));
+    }
+
+    fn paged_out(&self, queue: QueueId, _: usize) {
+        self.0.lock().push(Event::PagedOut(queue));
+    }
+
+    fn space_low(&self, _: bool) {}
+
+    fn failed(&self, error: StoreError) {
+        panic!("no thread has failed: {error}");
+    }
+}
+
+/// What waits for the keeper.
+enum ToKeeper {
+    /// Effects, where the log ends with them, and how many operations have been written then.
+    Written(Vec<Effect>, LogPosition, u64),
+    Request(Request<Text>),
+}
+
+/// The engines at work.
+struct Running {
+    log: LogWriter,
+    keeper: Keeper<Text>,
+    spares: Arc<Spares>,
+    to_keeper: VecDeque<ToKeeper>,
+    job: Option<CheckpointJob>,
+}
+
+/// The store cannot go on: only a crash helps.
+#[derive(Debug)]
+struct Dead;
+
+type Alive = Result<(), Dead>;
+
+struct Simulation {
+    rng: StdRng,
+    disk: SimDisk,
+    dyn_disk: Arc<dyn Disk>,
+    told: Told,
+    running: Option<Running>,
+    /// Everything is flushed before it is committed.
+    group: bool,
+    /// Pushed and not written.
+    pending: Vec<Op<Text>>,
+    pushed: u64,
+    /// What is durable, and the groups after it: what was written of each.
+    durable: Logged,
+    written: Vec<(Vec<Op<Text>>, bool)>,
+    live: BTreeMap<QueueId, Live>,
+    next_queue: u64,
+    next_id: u64,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
+        Self {
+            group: rng.random_bool(0.8),
+            rng,
+            dyn_disk: Arc::new(disk.clone()),
+            disk,
+            told: Told::default(),
+            running: None,
+            pending: Vec::new(),
+            pushed: 0,
+            durable: Logged::default(),
+            written: Vec::new(),
+            live: BTreeMap::new(),
+            next_queue: 1,
+            next_id: 0,
+        }
+    }
+
+    fn simulate(mut self) {
+        self.start(false, true);
+        for _ in 0..self.rng.random_range(1..5) {
+            let steps = self.rng.random_range(0..120);
+            match self.rng.random_range(0..10) {
+                0 => self.disk.set_fault(Some(Fault::Io(self.rng.random_range(0..120)))),
+                1..4 => self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..150)))),
+                4 => {
+                    let fault = Fault::Full(self.rng.random_range(0..80), self.rng.random_range(1..8));
+                    self.disk.set_fault(Some(fault));
+                }
+                _ => {}
+            }
+            let lived = (0..steps).try_for_each(|_| self.step());
+            self.end(lived.is_ok());
+        }
+        self.drain();
+    }
+
+    // --- Beginning and end of a process ---
+
+    /// Starts the engines; a disk that fails meanwhile is crashed and tried again.
+    fn start(&mut self, closed: bool, first: bool) {
+        let opened = loop {
+            let faulty = self.rng.random_bool(0.2);
+            if faulty {
+                self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40))));
+            }
+            match recover::<Text>(&self.dyn_disk, &mut |_, _| {}) {
+                Ok(opened) => {
+                    if faulty {
+                        self.disk.set_fault(None);
+                    }
+                    break opened;
+                }
+                Err(error) => {
+                    assert!(self.disk.faults() > 0, "cannot be recovered: {error}");
+                    self.disk.crash();
+                }
+            }
+        };
+        let Opened { keeper, spares, generation, recovered } = opened;
+        assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
+        assert!(!closed || recovered.clean, "it was closed");
+        assert!(recovered.next_queue_id <= self.next_queue);
+        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), generation);
+        let mut running = Running { log, keeper, spares, to_keeper: VecDeque::new(), job: None };
+        let messages = read_all(&mut running.keeper, &recovered);
+        self.running = Some(running);
+        self.matching(&recovered, &messages, closed || first);
+        self.live.clear();
+        for queue in &recovered.queues {
+            let messages: BTreeMap<_, _> =
+                messages[&queue.queue].iter().map(|loaded| (loaded.position, loaded.message.clone())).collect();
+            let (loaded, paged) = (queue.first, queue.next);
+            let logged = self.durable.queues.entry(queue.queue).or_default();
+            let marks = logged.messages.iter().map(|(position, (_, mark))| (*position, *mark)).collect();
+            let next = queue.next;
+            let live = Live { durable: true, next, messages, loaded, paged, marks, ..Live::default() };
+            self.live.insert(queue.queue, live);
+        }
+        self.pending.clear();
+    }
+
+    /// What was recovered is what was durable, with some of the groups after it; all of them if nothing may be lost.
+    fn matching(&mut self, recovered: &Recovered, messages: &BTreeMap<QueueId, Vec<Loaded<Text>>>, all: bool) {
+        let groups = std::mem::take(&mut self.written);
+        let mut state = self.durable.clone();
+        let mut mismatch = None;
+        for n in 0..=groups.len() {
+            if n > 0 {
+                let (ops, was_written) = &groups[n - 1];
+                state.apply(ops, *was_written);
+            }
+            if all && n < groups.len() {
+                continue;
+            }
+            match compare(&state, recovered, messages) {
+                Ok(()) => {
+                    self.durable = state;
+                    return;
+                }
+                Err(error) => mismatch = mismatch.or(Some(error)),
+            }
+        }
+        panic!("with {} groups that may be lost: {}", groups.len(), mismatch.unwrap());
+    }
+
+    fn end(&mut self, alive: bool) {
+        if alive && self.rng.random_bool(0.3) && self.close().is_ok() {
+            return self.start(true, false);
+        }
+        self.running = None;
+        // A process that is killed loses nothing that it wrote; but one that has failed ended by that.
+        if self.disk.faults() == 0 && self.rng.random_bool(0.3) {
+            self.disk.kill();
+        } else {
+            self.disk.crash();
+        }
+        self.disk.set_room(None);
+        self.start(false, false);
+    }
+
+    fn close(&mut self) -> Alive {
+        self.disk.set_room(None);
+        for _ in 0..20 {
+            if self.pending.is_empty() {
+                break;
+            }
+            self.commit()?;
+        }
+        let running = self.running.as_mut().unwrap();
+        running.log.sync().map_err(|_| Dead)?;
+        self.pump(usize::MAX)?;
+        self.run_job()?;
+        let running = self.running.as_mut().unwrap();
+        let next = running.keeper.applied().generation + 1;
+        let last = |error: StoreError| {
+            assert!(self.disk.faults() > 0, "the last checkpoint: {error}");
+            Dead
+        };
+        while !running.keeper.retire_step(next).map_err(last)? {}
+        let job = running.keeper.checkpoint(true).map_err(last)?;
+        job.run(&*self.dyn_disk).map_err(last)?;
+        running.keeper.checkpointed(job);
+        running.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));
+        self.running = None;
+        self.disk.kill();
+        Ok(())
+    }
+
+    /// In the end everything is settled, and the disk is nearly empty.
+    fn drain(&mut self) {
+        self.disk.set_fault(None);
+        self.disk.set_room(None);
+        let all: Vec<_> = self.live.keys().copied().collect();
+        for id in all {
+            let live = &self.live[&id];
+            if let Some((first, last)) = live.messages.keys().next().zip(live.messages.keys().last()) {
+                self.settle_range(id, *first, *last);
+            }
+        }
+        self.close().unwrap();
+        let left: Vec<_> = self.disk.files().into_iter().filter(|(path, _)| path != Path::new("checkpoint")).collect();
+        assert!(left.is_empty(), "still there: {left:?}");
+        self.start(true, false);
+    }
+
+    // --- The history ---
+
+    fn step(&mut self) -> Alive {
+        match self.rng.random_range(0..100) {
+            0..28 => self.publish(),
+            28..40 => self.settle(),
+            40..46 => self.page_out(),
+            46..52 => self.load(),
+            52..54 => self.purge_or_drop(),
+            54..57 => self.define(),
+            57..60 => self.mark_or_deliver(),
+            60..62 => self.disk.set_room(Some(self.rng.random_range(0..20_000))),
+            62..66 => self.disk.set_room(None),
+            66..80 => return self.commit(),
+            80..90 => {
+                let n = self.rng.random_range(1..6);
+                return self.pump(n);
+            }
+            90..96 => return self.checkpoint(),
+            96..98 => return self.run_job(),
+            98 => self.running.as_mut().unwrap().spares.take_all().iter().for_each(|(path, _)| {
+                let _ = self.disk.remove(path);
+            }),
+            _ => return self.compact(),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, op: Op<Text>) {
+        self.pushed += 1;
+        self.pending.push(op);
+    }
+
+    fn request(&mut self, request: Request<Text>) {
+        self.running.as_mut().unwrap().to_keeper.push_back(ToKeeper::Request(request));
+    }
+
+    fn queue(&mut self) -> QueueId {
+        if self.live.is_empty() || self.live.len() < 4 && self.rng.random_bool(0.2) {
+            let id = QueueId(self.next_queue);
+            self.next_queue += 1;
+            let durable = self.rng.random_bool(0.8);
+            self.live.insert(id, Live { durable, next: 1, loaded: 1, paged: 1, ..Live::default() });
+        }
+        *self.live.keys().choose(&mut self.rng).unwrap()
+    }
+
+    fn publish(&mut self) {
+        let (one, shared) = (self.queue(), self.rng.random_bool(0.3));
+        let queues: Vec<QueueId> = if shared { self.live.keys().copied().collect() } else { vec![one] };
+        for _ in 0..self.rng.random_range(1..6) {
+            self.next_id += 1;
+            let most = if self.rng.random_bool(0.02) { 12_000 } else { 300 };
+            let (lasting, len) = (self.rng.random_bool(0.8), self.rng.random_range(0..most));
+            for id in &queues {
+                let live = self.live.get_mut(id).unwrap();
+                let (position, durable) = (live.next, live.durable);
+                let message = Text { id: self.next_id, lasting: lasting && durable, shared, len };
+                live.next += 1;
+                live.messages.insert(position, message.clone());
+                if message.lasting {
+                    self.push(Op::Publish { queue: *id, position, message });
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let id = self.queue();
+        let live = &self.live[&id];
+        // Single messages are settled when they are in memory.
+        let in_memory = |position: &u64| *position < live.loaded || *position >= live.paged;
+        let some: Vec<u64> = live.messages.keys().copied().filter(in_memory).collect();
+        let from = self.rng.random_range(0..=some.len());
+        for position in some.into_iter().skip(from).take(8) {
+            let message = self.live.get_mut(&id).unwrap().messages.remove(&position).unwrap();
+            if message.lasting {
+                self.push_settle(id, position, position, message.len as u64);
+                self.leaving(id, position, message);
+            }
+        }
+    }
+
+    /// As the journal does it: runs become one.
+    fn push_settle(&mut self, id: QueueId, first: u64, end: u64, added: u64) {
+        match self.pending.last_mut() {
+            Some(Op::Settle { queue, last, weight, .. }) if *queue == id && *last + 1 == first => {
+                *last = end;
+                *weight += added;
+            }
+            _ => self.push(Op::Settle { queue: id, first, last: end, weight: added }),
+        }
+    }
+
+    fn leaving(&mut self, id: QueueId, position: u64, message: Text) {
+        let pushed = self.pushed;
+        self.live.get_mut(&id).unwrap().leaving.insert(position, (message, pushed));
+    }
+
+    fn settle_range(&mut self, id: QueueId, first: u64, last: u64) {
+        let live = self.live.get_mut(&id).unwrap();
+        let gone: Vec<_> = live.messages.extract_if(first..=last, |_, _| true).collect();
+        if live.durable {
+            let weight = gone.iter().filter(|(_, message)| message.lasting).map(|(_, message)| message.len as u64);
+            let weight = weight.sum();
+            self.push_settle(id, first, last, weight);
+        } else {
+            self.request(Request::Discard { queue: id, first, last });
+        }
+        for (position, message) in gone {
+            self.leaving(id, position, message);
+        }
+    }
+
+    fn page_out(&mut self) {
+        let id = self.queue();
+        let live = self.live.get_mut(&id).unwrap();
+        let from = match live.loaded == live.paged {
+            // Nothing is on disk: some stay at the head.
+            true => self.rng.random_range(live.paged..=live.next),
+            false => live.paged,
+        };
+        let run: Vec<_> = live.messages.range(from..).take(20).map(|(at, message)| (*at, message.clone())).collect();
+        let Some((last, _)) = run.last() else { return };
+        if live.loaded == live.paged {
+            live.loaded = run[0].0;
+        }
+        live.paged = last + 1;
+        live.runs += 1;
+        let lasting = live.durable;
+        self.request(Request::PageOut { queue: id, lasting, run });
+    }
+
+    fn load(&mut self) {
+        let id = self.queue();
+        let bytes = self.rng.random_range(1..3000);
+        let live = self.live.get_mut(&id).unwrap();
+        if live.loaded < live.paged && live.loading.is_none() {
+            let (from, to) = (live.loaded, live.paged);
+            live.loading = Some((from, to, bytes));
+            self.request(Request::Load { queue: id, from, to, bytes });
+        }
+    }
+
+    fn purge_or_drop(&mut self) {
+        let id = self.queue();
+        let live = &self.live[&id];
+        if self.rng.random_bool(0.7) {
+            if let Some((first, last)) = live.messages.keys().next().zip(live.messages.keys().last()) {
+                self.settle_range(id, *first, *last);
+                let live = self.live.get_mut(&id).unwrap();
+                (live.loaded, live.loading) = (live.paged, None);
+            }
+        } else {
+            match live.durable {
+                true => self.push(Op::Drop { queue: id }),
+                false => self.request(Request::Discard { queue: id, first: 0, last: u64::MAX }),
+            }
+            self.live.remove(&id);
+        }
+    }
+
+    fn define(&mut self) {
+        let key: Box<[u8]> = Box::new([self.rng.random_range(0..6)]);
+        if self.rng.random_bool(0.3) {
+            self.push(Op::Forget { key });
+        } else {
+            let value = vec![self.rng.random(); self.rng.random_range(0..200)].into();
+            self.push(Op::Define { key, value });
+        }
+    }
+
+    fn mark_or_deliver(&mut self) {
+        let id = self.queue();
+        let live = self.live.get_mut(&id).unwrap();
+        let Some((position, message)) = live.messages.iter().choose(&mut self.rng) else { return };
+        if !live.durable || !message.lasting {
+            return;
+        }
+        let position = *position;
+        if self.rng.random_bool(0.5) {
+            self.push(Op::Delivered { queue: id, up_to: position });
+        } else {
+            let mark = self.rng.random_range(0..4);
+            live.marks.insert(position, mark);
+            self.push(Op::Mark { queue: id, position, mark });
+        }
+    }
+
+    // --- What the threads do ---
+
+    /// As the log's thread: what cannot be written for want of space is tried again.
+    fn commit(&mut self) -> Alive {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let running = self.running.as_mut().unwrap();
+        let mark = self.written.len();
+        self.written.push((self.pending.clone(), true));
+        let written = match running.log.append(&self.pending) {
+            Ok(written) => written,
+            Err(error) if error.is_full() => {
+                self.written.pop();
+                return Ok(());
+            }
+            Err(error) => {
+                assert!(self.disk.faults() > 0, "cannot be written: {error}");
+                return Err(Dead);
+            }
+        };
+        self.written[mark].1 = written.bytes > 0;
+        if self.group || self.rng.random_bool(0.2) {
+            running.log.sync().map_err(|_| Dead)?;
+            for (ops, was_written) in self.written.drain(..) {
+                self.durable.apply(&ops, was_written);
+            }
+        }
+        self.pending.clear();
+        running.to_keeper.push_back(ToKeeper::Written(written.effects, written.end, self.pushed));
+        Ok(())
+    }
+
+    /// As the keeper's thread: takes so many messages, then serves.
+    fn pump(&mut self, messages: usize) -> Alive {
+        let running = self.running.as_mut().unwrap();
+        for _ in 0..messages {
+            match running.to_keeper.pop_front() {
+                Some(ToKeeper::Written(effects, end, pushed)) => {
+                    running.keeper.apply(effects, end);
+                    for live in self.live.values_mut() {
+                        live.leaving.retain(|_, (_, applied)| !live.durable || *applied > pushed);
+                    }
+                }
+                Some(ToKeeper::Request(Request::Discard { queue, first, last })) => {
+                    running.keeper.request(Request::Discard { queue, first, last });
+                    if let Some(live) = self.live.get_mut(&queue) {
+                        live.leaving.retain(|position, _| !(first..=last).contains(position));
+                    }
+                }
+                Some(ToKeeper::Request(request)) => running.keeper.request(request),
+                None => break,
+            }
+        }
+        let served = running.keeper.serve(&self.told);
+        self.hear();
+        self.unless_full(served)
+    }
+
+    fn unless_full(&self, result: Result<(), StoreError>) -> Alive {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_full() => Ok(()),
+            Err(error) => {
+                assert!(self.disk.faults() > 0, "the keeper: {error}");
+                Err(Dead)
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) -> Alive {
+        if self.running.as_ref().unwrap().job.is_some() {
+            return self.run_job();
+        }
+        let running = self.running.as_mut().unwrap();
+        let newest = running.keeper.applied().generation;
+        let keep = newest.saturating_sub(self.rng.random_range(0..2));
+        let mut retired = false;
+        for _ in 0..self.rng.random_range(1..30) {
+            match running.keeper.retire_step(keep) {
+                Ok(true) => {
+                    retired = true;
+                    break;
+                }
+                Ok(false) => {}
+                Err(error) => return self.unless_full(Err(error)),
+            }
+        }
+        if retired {
+            match running.keeper.checkpoint(false) {
+                Ok(job) => running.job = Some(job),
+                Err(error) => return self.unless_full(Err(error)),
+            }
+            if self.rng.random_bool(0.5) {
+                return self.run_job();
+            }
+        }
+        Ok(())
+    }
+
+    fn run_job(&mut self) -> Alive {
+        let running = self.running.as_mut().unwrap();
+        let Some(job) = running.job.take() else { return Ok(()) };
+        match job.run(&*self.dyn_disk) {
+            Ok(()) => running.keeper.checkpointed(job),
+            Err(error) if error.is_full() => running.keeper.not_checkpointed(job),
+            Err(error) => return self.unless_full(Err(error)),
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self) -> Alive {
+        let running = self.running.as_mut().unwrap();
+        if running.job.is_some() {
+            return Ok(());
+        }
+        let result = running.keeper.compact();
+        self.unless_full(result.map(|_| ()))
+    }
+
+    /// Takes in what the keeper has told.
+    fn hear(&mut self) {
+        for event in std::mem::take(&mut *self.told.0.lock()) {
+            match event {
+                Event::PagedOut(id) => {
+                    if let Some(live) = self.live.get_mut(&id) {
+                        live.runs = live.runs.checked_sub(1).expect("as many runs arrive as were sent");
+                    }
+                }
+                Event::Loaded(id, from, result) => {
+                    if let Some(live) = self.live.get_mut(&id) {
+                        let loaded = result.unwrap();
+                        take_loaded(live, from, &loaded);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was loaded is what was paged out and is not settled, in order, without a gap.
+fn take_loaded(live: &mut Live, from: u64, loaded: &[Loaded<Text>]) {
+    let Some((asked, to, bytes)) = live.loading.filter(|(asked, ..)| *asked == from) else { return };
+    live.loading = None;
+    assert_eq!(asked, from);
+    let mut taken = 0;
+    let end = loaded.last().map_or(from, |last| last.position + 1);
+    for message in loaded {
+        let known = live.messages.get(&message.position);
+        let known = known.or_else(|| live.leaving.get(&message.position).map(|(message, _)| message));
+        assert_eq!(known, Some(&message.message), "at {}", message.position);
+        taken += 10 + message.message.len;
+        let mark = live.marks.get(&message.position).copied().unwrap_or(0);
+        // A mark may be on its way to the keeper.
+        assert!(message.mark == mark || !live.marks.is_empty(), "the mark of {}", message.position);
+    }
+    assert!(loaded.is_sorted_by(|a, b| a.position < b.position) && end <= to);
+    assert!(loaded.first().is_none_or(|first| first.position >= from));
+    let end = if taken < bytes { to } else { end };
+    let wanted = live.messages.range(from..end).map(|(position, _)| *position);
+    for position in wanted {
+        assert!(loaded.iter().any(|message| message.position == position), "{position} was not loaded");
+    }
+    live.loaded = end;
+}
+
+/// Loads everything that was recovered; what is loaded can be loaded again.
+fn read_all(keeper: &mut Keeper<Text>, recovered: &Recovered) -> BTreeMap<QueueId, Vec<Loaded<Text>>> {
+    let told = Told::default();
+    let mut all = BTreeMap::new();
+    for queue in &recovered.queues {
+        let (mut from, mut messages) = (0, Vec::new());
+        loop {
+            keeper.request(Request::Load { queue: queue.queue, from, to: queue.next, bytes: 700 });
+            keeper.serve(&told).unwrap();
+            let Some(Event::Loaded(_, _, loaded)) = told.0.lock().pop() else { panic!("nothing was told") };
+            let loaded = loaded.unwrap();
+            let Some(last) = loaded.last() else { break };
+            from = last.position + 1;
+            messages.extend(loaded);
+        }
+        all.insert(queue.queue, messages);
+    }
+    all
+}
+
+/// Whether what was recovered is what the model has.
+fn compare(
+    model: &Logged,
+    recovered: &Recovered,
+    messages: &BTreeMap<QueueId, Vec<Loaded<Text>>>,
+) -> Result<(), String> {
+    let definitions: Vec<_> = model.definitions.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if definitions != recovered.definitions {
+        return Err("definitions differ".to_owned());
+    }
+    for (id, queue) in &model.queues {
+        if !queue.messages.is_empty() && !messages.contains_key(id) {
+            return Err(format!("{id:?} is not there"));
+        }
+    }
+    for queue in &recovered.queues {
+        let none = super::model::LoggedQueue::default();
+        let known = model.queues.get(&queue.queue);
+        let is_dropped = known.is_none();
+        let known = known.unwrap_or(&none);
+        let found = &messages[&queue.queue];
+        let same = found.len() == known.messages.len()
+            && found.iter().zip(&known.messages).all(|(loaded, (position, (message, mark)))| {
+                loaded.position == *position && loaded.message == *message && loaded.mark == *mark
+            });
+        if !same {
+            let got: Vec<_> = found.iter().map(|loaded| (loaded.position, loaded.message.id, loaded.mark)).collect();
+            let want: Vec<_> = known.messages.iter().map(|(at, (message, mark))| (*at, message.id, *mark)).collect();
+            return Err(format!("{:?} dropped {is_dropped} has {got:?}, not {want:?}", queue.queue));
+        }
+        let weight: u64 = known.messages.values().map(|(message, _)| message.len as u64).sum();
+        let first = known.messages.keys().next().copied().unwrap_or(queue.next);
+        if (queue.count, queue.weight, queue.first) != (found.len() as u64, weight, first) {
+            return Err(format!("{queue:?} has {} messages of weight {weight} from {first}", found.len()));
+        }
+        if queue.next <= known.messages.keys().last().copied().unwrap_or(0).max(known.delivered_written) {
+            return Err(format!("{queue:?} gives positions twice"));
+        }
+        for loaded in found {
+            let at_least = loaded.position <= known.delivered_written;
+            let at_most = loaded.position <= known.delivered;
+            if loaded.redelivered < at_least || loaded.redelivered > at_most {
+                return Err(format!("{:?}: redelivered of {} is wrong", queue.queue, loaded.position));
+            }
+        }
+    }
+    Ok(())
+}
