@@ -62,8 +62,9 @@ pub(super) fn put_shelf(out: &mut Vec<u8>, shelf: &Shelf) {
         put_u64s(out, &[*position, *mark]);
     }
     put_map(out, &shelf.unfiled);
-    put_u64s(out, &[shelf.segments.len() as u64]);
-    for segment in &shelf.segments {
+    let lasting = || shelf.segments.iter().filter(|segment| segment.live.len() > segment.transient.len());
+    put_u64s(out, &[lasting().count() as u64]);
+    for segment in lasting() {
         put_u64s(out, &[segment.number, segment.len]);
         match segment.transient.is_empty() {
             true => put_map(out, &segment.live),

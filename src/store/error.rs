@@ -95,9 +95,11 @@ impl StoreError {
         Self::Damaged { file: file.into(), offset, what: what.into() }
     }
 
-    /// Whether the disk is full; then it can be tried again when it has space.
+    /// Whether the disk is full; then it can be tried again when it has space. Not so with a flush: what it did not write is lost,
+    /// and the next one would say that all is well.
     pub(super) fn is_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { error, .. } if matches!(error.kind, StorageFull | QuotaExceeded))
+        let is_full = |error: &IoError| matches!(error.kind, StorageFull | QuotaExceeded);
+        matches!(self, Self::Io { doing, error, .. } if *doing != "flush" && is_full(error))
     }
 }

@@ -1,6 +1,6 @@
 //! Knows what is kept: applies what the log says, serves pages, moves what outlives its log file into segments, writes checkpoints.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,11 +39,15 @@ pub(super) struct Keeper<P> {
     published: BTreeMap<u64, HashMap<QueueId, (u64, u64), RandomState>>,
     next_queue: u64,
     waiting: VecDeque<Request<P>>,
+    /// Queues that are gone, of which requests wait.
+    dropped: HashSet<QueueId, RandomState>,
     retiring: Option<GroupReader>,
     garbage: Vec<PathBuf>,
     scratch: Vec<u8>,
     /// Something is not in the checkpoint.
     changed: bool,
+    /// Files of the log before this generation have been given back.
+    freed: u64,
 }
 
 /// A checkpoint to be written. It can be done elsewhere while the keeper goes on.
@@ -53,6 +57,8 @@ pub(super) struct CheckpointJob {
     garbage: Vec<PathBuf>,
     /// Files of the log before this generation are free then.
     from_generation: u64,
+    /// The file of the log that the checkpoint goes on from.
+    log_file: Option<PathBuf>,
 }
 
 impl CheckpointJob {
@@ -61,6 +67,11 @@ impl CheckpointJob {
     /// # Errors
     /// What the disk says; the checkpoint before holds on.
     pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), StoreError> {
+        if let Some(path) = &self.log_file {
+            // Not everything is flushed before it is applied: that depends on the durability asked for.
+            let file = disk.open(path).map_err(StoreError::io("open", path))?;
+            file.sync_data().map_err(StoreError::io("flush", path))?;
+        }
         for (path, file) in &self.dirty {
             file.sync_data().map_err(StoreError::io("flush", path))?;
         }
@@ -93,10 +104,12 @@ impl<P: Payload> Keeper<P> {
             published: BTreeMap::new(),
             next_queue: checkpoint.next_queue,
             waiting: VecDeque::new(),
+            dropped: HashSet::default(),
             retiring: None,
             garbage: Vec::new(),
             scratch: Vec::new(),
             changed: false,
+            freed: 0,
         }
     }
 
@@ -147,7 +160,12 @@ impl<P: Payload> Keeper<P> {
                 let range = ranges.entry(queue).or_insert((first, last));
                 *range = (range.0.min(first), range.1.max(last));
             }
+            Effect::Passed { queue, up_to } => {
+                let shelf = self.lasting_shelf(queue);
+                shelf.next = shelf.next.max(up_to + 1);
+            }
             Effect::Settled { queue, first, last, weight } => {
+                self.leave_out(queue, first, last);
                 if let Some(shelf) = self.shelves.get_mut(&queue) {
                     shelf.settled(first, last, weight);
                     self.garbage.append(&mut shelf.garbage);
@@ -170,11 +188,25 @@ impl<P: Payload> Keeper<P> {
                 self.definitions.remove(&key);
             }
             Effect::Dropped { queue } => {
+                if self.waiting.iter().any(|request| request.queue() == queue) {
+                    self.dropped.insert(queue);
+                }
                 self.next_queue = self.next_queue.max(queue.0 + 1);
                 if let Some(shelf) = self.shelves.remove(&queue) {
                     self.garbage.extend(shelf.garbage);
                     self.garbage.extend(shelf.segments.iter().map(|segment| segment.path().to_owned()));
                 }
+            }
+        }
+    }
+
+    /// What is settled is not taken to disk any more.
+    fn leave_out(&mut self, queue: QueueId, first: u64, last: u64) {
+        for request in &mut self.waiting {
+            if let Request::PageOut { queue: of, run, .. } = request
+                && *of == queue
+            {
+                run.retain(|(position, _)| !(first..=last).contains(position));
             }
         }
     }
@@ -198,6 +230,14 @@ impl<P: Payload> Keeper<P> {
         let mut full = None;
         for request in std::mem::take(&mut self.waiting) {
             let queue = request.queue();
+            if self.dropped.contains(&queue) {
+                match request {
+                    Request::PageOut { queue, .. } => sink.paged_out(queue, 0),
+                    Request::Load { queue, from, .. } => sink.loaded(queue, from, Ok(Vec::new())),
+                    Request::Discard { .. } => {}
+                }
+                continue;
+            }
             if held_up.contains(&queue) {
                 self.waiting.push_back(request);
                 continue;
@@ -218,6 +258,7 @@ impl<P: Payload> Keeper<P> {
                 Request::Discard { queue, first, last } => self.discard(queue, first, last),
             }
         }
+        self.dropped.clear();
         full.map_or(Ok(()), Err)
     }
 
@@ -274,7 +315,12 @@ impl<P: Payload> Keeper<P> {
         let garbage = std::mem::take(&mut shelf.garbage);
         match shelf.lasting {
             true => self.garbage.extend(garbage),
-            false => garbage.iter().for_each(|path| drop(self.disk.remove(path))),
+            false => {
+                garbage.iter().for_each(|path| drop(self.disk.remove(path)));
+                if shelf.segments.is_empty() {
+                    let _ = self.disk.remove_dir(&shelf.dir());
+                }
+            }
         }
     }
 
@@ -323,7 +369,9 @@ impl<P: Payload> Keeper<P> {
 
     fn open_sealed(&self, generation: u64) -> Result<Option<GroupReader>, StoreError> {
         let Some(mut reader) = GroupReader::open(&*self.disk, generation)? else { return Ok(None) };
-        if let Some(next) = GroupReader::open(&*self.disk, generation + 1)? {
+        if generation < self.applied.generation
+            && let Some(next) = GroupReader::open(&*self.disk, generation + 1)?
+        {
             reader.seal_at(next.head().previous_end);
         }
         Ok(Some(reader))
@@ -409,6 +457,8 @@ impl<P: Payload> Keeper<P> {
             dirty,
             garbage: std::mem::take(&mut self.garbage),
             from_generation: self.from_generation,
+            log_file: (self.applied.generation >= self.from_generation)
+                .then(|| log::file_path(self.applied.generation)),
         })
     }
 
@@ -422,10 +472,12 @@ impl<P: Payload> Keeper<P> {
         }
         let names = self.disk.list(Path::new(log::DIR)).unwrap_or_default();
         for generation in names.iter().filter_map(|name| log::generation_of(name)) {
-            if generation < job.from_generation {
+            // Those freed before are spares already, under their old names.
+            if (self.freed..job.from_generation).contains(&generation) {
                 self.free_log_file(generation);
             }
         }
+        self.freed = job.from_generation;
     }
 
     /// A checkpoint was not written: it is tried again.
@@ -452,6 +504,7 @@ impl<P: Payload> Keeper<P> {
     /// All log files before this one hold nothing that is wanted.
     pub(super) fn retired_to(&mut self, generation: u64) {
         self.from_generation = generation;
+        self.published.clear();
     }
 
     /// Writes one sparse segment anew, if there is one.

@@ -87,7 +87,12 @@ pub(super) fn recover<P: Payload>(
         disk.create_dir(Path::new(dir)).map_err(StoreError::io("create", dir))?;
     }
     let checkpoint = checkpoint::read(&**disk)?;
+    // Nothing that the checkpoint does not know is removed before it is sure to stay.
+    disk.sync_dir(Path::new("")).map_err(StoreError::io("flush", "."))?;
     let is_new = checkpoint.is_none();
+    if is_new && holds_something(&**disk)? {
+        return Err(StoreError::Missing { file: checkpoint::FILE.into() });
+    }
     let checkpoint =
         checkpoint.unwrap_or_else(|| Checkpoint { from_generation: 1, next_queue: 1, ..Default::default() });
     let was_clean = checkpoint.clean;
@@ -96,11 +101,15 @@ pub(super) fn recover<P: Payload>(
     let mut replay = Replay::new(&**disk, &keeper)?;
     let cut = replay.apply(&mut keeper, progress)?;
     replay.file(&mut keeper)?;
-    let generation = replay.last_generation().max(keeper.applied().generation);
+    let used = keeper.applied().generation.max(keeper.from_generation() - 1);
+    let generation = replay.last_generation().max(used);
     keeper.retired_to(generation + 1);
     let lost = damaged_queues(&**disk, &mut keeper);
     wipe(&**disk, Path::new("spill"))?;
     remove_unknown_segments(&**disk, &mut keeper)?;
+    if let Some(path) = replay.begun.map(log::file_path) {
+        disk.remove(&path).map_err(StoreError::io("remove", path))?;
+    }
     if is_new || keeper.is_changed() || !replay.generations.is_empty() {
         let job = keeper.checkpoint(false)?;
         job.run(&**disk)?;
@@ -115,6 +124,15 @@ pub(super) fn recover<P: Payload>(
         next_queue_id: keeper.next_queue(),
     };
     Ok(Opened { keeper, spares, generation, recovered })
+}
+
+/// Whether there is something that a directory without a checkpoint cannot have.
+fn holds_something(disk: &dyn Disk) -> Result<bool, StoreError> {
+    let list = |dir: &Path| disk.list(dir).map_err(StoreError::io("list", dir));
+    let logged = list(Path::new(log::DIR))?.iter().any(|name| log::generation_of(name).is_some());
+    let queues = Path::new("queues");
+    let filed = list(queues)?.iter().map(|dir| list(&queues.join(dir))).collect::<Result<Vec<_>, _>>()?;
+    Ok(logged || filed.iter().any(|files| !files.is_empty()))
 }
 
 fn recovered_queue(shelf: &mut super::shelf::Shelf) -> RecoveredQueue {
@@ -137,6 +155,8 @@ struct Replay<'d> {
     generations: Vec<u64>,
     /// Where each file's groups end, as far as the next one says it.
     ends: Vec<Option<u64>>,
+    /// A file that was made and never written to.
+    begun: Option<u64>,
     from: LogPosition,
     /// There was something that the checkpoint did not have.
     found: bool,
@@ -148,20 +168,29 @@ impl<'d> Replay<'d> {
         let mut generations: Vec<_> = names.iter().filter_map(|name| log::generation_of(name)).collect();
         generations.sort_unstable();
         generations.retain(|generation| *generation >= keeper.from_generation());
-        // A file without a header was begun and never written to; there is nothing behind it.
         let mut heads = Vec::new();
         for generation in &generations {
             match GroupReader::open(disk, *generation)? {
                 Some(reader) => heads.push(reader.head()),
-                None => break,
+                None if is_begun(disk, *generation, &generations, keeper.applied())? => break,
+                None => {
+                    let path = log::file_path(*generation);
+                    return Err(StoreError::damaged(path, 0, "its header is not readable"));
+                }
             }
         }
+        let begun = generations.get(heads.len()).copied();
         generations.truncate(heads.len());
+        let needed = keeper.from_generation();
+        let first = generations.first().copied();
+        if first.is_some_and(|first| first > needed) || first.is_none() && keeper.applied().generation >= needed {
+            return Err(StoreError::Missing { file: log::file_path(needed) });
+        }
         if let Some(gap) = generations.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
             return Err(StoreError::Missing { file: log::file_path(gap[0] + 1) });
         }
         let ends = heads.iter().skip(1).map(|head| Some(head.previous_end)).chain([None]).collect();
-        Ok(Self { disk, generations, ends, from: keeper.applied(), found: false })
+        Ok(Self { disk, generations, ends, begun, from: keeper.applied(), found: false })
     }
 
     fn last_generation(&self) -> u64 {
@@ -237,6 +266,12 @@ impl<'d> Replay<'d> {
     }
 }
 
+/// Whether a file without a header is one that was made and never written to: the last.
+fn is_begun(disk: &dyn Disk, generation: u64, all: &[u64], applied: LogPosition) -> Result<bool, StoreError> {
+    let is_last = all.last() == Some(&generation) && generation > applied.generation;
+    Ok(is_last && GroupReader::is_unused(disk, generation)?)
+}
+
 /// What the operations of a group mean; none if one cannot be read.
 pub(super) fn effects(body: &[u8]) -> Option<Vec<Effect>> {
     ops(body)
@@ -276,6 +311,7 @@ fn damaged_queues<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Vec<(Q
 fn remove_unknown_segments<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
     let known: HashSet<PathBuf> =
         keeper.shelves().flat_map(|shelf| shelf.segments.iter().map(|segment| segment.path().to_owned())).collect();
+    let dirs: HashSet<&Path> = known.iter().filter_map(|path| path.parent()).collect();
     let queues = Path::new("queues");
     for name in disk.list(queues).map_err(StoreError::io("list", queues))? {
         let dir = queues.join(name);
@@ -284,7 +320,7 @@ fn remove_unknown_segments<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) 
         for path in unknown {
             disk.remove(&path).map_err(StoreError::io("remove", &path))?;
         }
-        if !known.iter().any(|path| path.starts_with(&dir)) {
+        if !dirs.contains(&*dir) {
             let _ = disk.remove_dir(&dir);
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Segment {
     pub(super) dirty: bool,
     /// Nothing is appended any more.
     pub(super) sealed: bool,
+    /// Something of it cannot be read.
+    pub(super) spoiled: bool,
     /// The last position appended.
     pub(super) last: u64,
     /// Messages appended, wanted or not.
@@ -139,6 +141,7 @@ impl Segment {
             len,
             dirty: false,
             sealed: true,
+            spoiled: false,
             last: live.max().unwrap_or(0),
             count: live.len(),
             live,

@@ -14,6 +14,9 @@ use crate::broker::journal::{Loaded, Payload, QueueId};
 /// Positions looked up at once.
 const POSITIONS_AT_ONCE: usize = if cfg!(test) { 4 } else { 1024 };
 
+/// A segment that is written anew is copied in pieces of about this many bytes.
+const COPIED_AT_ONCE: usize = if cfg!(test) { 512 } else { 1024 * 1024 };
+
 /// A full segment of which less than this part is wanted is written anew.
 const SPARSE_PERCENT: u64 = 25;
 
@@ -207,35 +210,54 @@ impl Shelf {
     /// What the disk says, or it is damaged.
     pub(super) fn compact(&mut self, disk: &dyn Disk, scratch: &mut Vec<u8>) -> Result<bool, StoreError> {
         let sparse = |s: &Segment| {
-            s.sealed && s.count > 0 && s.len > SEGMENT_BYTES / 4 && s.live.len() * 100 / s.count < SPARSE_PERCENT
+            s.sealed
+                && !s.spoiled
+                && s.count > 0
+                && s.len > SEGMENT_BYTES / 4
+                && s.live.len() * 100 / s.count < SPARSE_PERCENT
         };
         let Some(at) = self.segments.iter().position(sparse) else { return Ok(false) };
-        let mut old = self.segments.swap_remove(at);
-        let number = self.next_segment;
-        let mut fresh = Segment::create(disk, &self.dir(), self.queue, number)?;
-        let positions: Vec<_> = old.live.iter().collect();
-        let copied = positions.into_iter().try_for_each(|position| {
-            let record = old.read(disk, position)?;
-            let (lasting, message) = (record.lasting, record.message.to_vec());
-            fresh.append(disk, scratch, |run| run.push(position, lasting, |out| out.extend_from_slice(&message)))
-        });
-        if let Err(error) = copied {
-            self.segments.push(old);
-            self.garbage.push(fresh.path().to_owned());
-            return Err(error);
-        }
+        let mut fresh = Segment::create(disk, &self.dir(), self.queue, self.next_segment)?;
         self.next_segment += 1;
+        let old = &mut self.segments[at];
+        let mut positions = old.live.iter().collect::<Vec<_>>().into_iter().peekable();
+        while positions.peek().is_some() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while bytes < COPIED_AT_ONCE
+                && let Some(position) = positions.next()
+            {
+                match old.read(disk, position) {
+                    Ok(record) => {
+                        bytes += record.message.len();
+                        batch.push((position, record.lasting, record.message.to_vec()));
+                    }
+                    Err(_) => {
+                        // The queue hears of it when it loads the message.
+                        old.spoiled = true;
+                        self.garbage.push(fresh.path().to_owned());
+                        return Ok(true);
+                    }
+                }
+            }
+            let copied = fresh.append(disk, scratch, |run| {
+                for (position, lasting, message) in &batch {
+                    run.push(*position, *lasting, |out| out.extend_from_slice(message));
+                }
+            });
+            if let Err(error) = copied {
+                self.garbage.push(fresh.path().to_owned());
+                return Err(error);
+            }
+        }
         fresh.sealed = true;
         self.garbage.push(old.path().to_owned());
-        self.segments.push(fresh);
+        *old = fresh;
         Ok(true)
     }
 
     fn begin_segment(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
         let dir = self.dir();
-        if self.segments.is_empty() {
-            disk.create_dir(&dir).map_err(StoreError::io("create", &dir))?;
-        }
+        disk.create_dir(&dir).map_err(StoreError::io("create", &dir))?;
         let segment = Segment::create(disk, &dir, self.queue, self.next_segment)?;
         self.next_segment += 1;
         if let Some(newest) = self.segments.last_mut() {

@@ -10,13 +10,42 @@ use crate::broker::journal::{Op, Payload, QueueId};
 /// What a written group means for what is kept: the operations without their messages, runs of positions as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Effect {
-    Published { queue: QueueId, first: u64, last: u64, weight: u64 },
-    Settled { queue: QueueId, first: u64, last: u64, weight: u64 },
-    Delivered { queue: QueueId, up_to: u64 },
-    Marked { queue: QueueId, position: u64, mark: u64 },
-    Defined { key: Box<[u8]>, value: Box<[u8]> },
-    Forgotten { key: Box<[u8]> },
-    Dropped { queue: QueueId },
+    Published {
+        queue: QueueId,
+        first: u64,
+        last: u64,
+        weight: u64,
+    },
+    Settled {
+        queue: QueueId,
+        first: u64,
+        last: u64,
+        weight: u64,
+    },
+    Delivered {
+        queue: QueueId,
+        up_to: u64,
+    },
+    Marked {
+        queue: QueueId,
+        position: u64,
+        mark: u64,
+    },
+    Defined {
+        key: Box<[u8]>,
+        value: Box<[u8]>,
+    },
+    Forgotten {
+        key: Box<[u8]>,
+    },
+    Dropped {
+        queue: QueueId,
+    },
+    /// Positions up to here were used, and what stood there last needed no writing.
+    Passed {
+        queue: QueueId,
+        up_to: u64,
+    },
 }
 
 /// See the module. Keeps its allocations from group to group.
@@ -54,14 +83,24 @@ impl Encoder {
         for op in ops {
             self.op(op, offset);
         }
+        for (queue, ranges) in &self.settled {
+            if let Some(range) = ranges.iter().rev().find(|range| range.left_out > 0) {
+                self.effects.push(Effect::Passed { queue: *queue, up_to: range.last });
+            }
+        }
         if self.bytes.len() == empty {
             self.bytes.clear();
             return;
         }
-        for (queue, up_to) in self.delivered.drain() {
-            put(&mut self.bytes, &Logged::Delivered { queue, up_to });
+        for (queue, up_to) in &self.delivered {
+            put(&mut self.bytes, &Logged::Delivered { queue: *queue, up_to: *up_to });
         }
         end_group(&mut self.bytes, generation, synced);
+    }
+
+    /// What was encoded last has been written.
+    pub(super) fn written(&mut self) {
+        self.delivered.clear();
     }
 
     /// What is settled and dropped in this group.

@@ -136,16 +136,18 @@ impl LogWriter {
             self.next_file()?;
         }
         self.encoder.encode(ops, self.generation, self.offset, self.synced);
-        let len = self.encoder.bytes.len() as u64;
+        let mut len = self.encoder.bytes.len() as u64;
         if self.offset + len > FILE_BYTES && self.offset > SECTOR as u64 {
             self.next_file()?;
             self.encoder.encode(ops, self.generation, self.offset, self.synced);
+            len = self.encoder.bytes.len() as u64;
         }
         if len > 0 {
             self.zero_ahead(len)?;
             let Some(file) = &self.file else { unreachable!("opened above") };
             let path = file_path(self.generation);
             file.write_at(&self.encoder.bytes, self.offset).map_err(StoreError::io("write", path))?;
+            self.encoder.written();
             self.offset += len;
             self.filled = self.filled.max(self.offset);
         }

@@ -38,22 +38,42 @@ impl GroupReader {
     /// # Errors
     /// What the disk says.
     pub(in crate::store) fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Self>, StoreError> {
+        let mut reader = Self::open_any(disk, generation)?;
+        let mut first = [0; SECTOR];
+        reader.file.read_at(&mut first, 0).map_err(StoreError::io("read", &reader.path))?;
+        let head = FileHead::decode(&first).filter(|head| head.generation == generation);
+        Ok(head.map(|head| {
+            reader.head = head;
+            reader
+        }))
+    }
+
+    /// Whether a file that has no header has no group either.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(in crate::store) fn is_unused(disk: &dyn Disk, generation: u64) -> Result<bool, StoreError> {
+        match Self::open_any(disk, generation)?.next() {
+            Ok(Next::End(_)) => Ok(true),
+            Ok(Next::Group(..)) | Err(StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_any(disk: &dyn Disk, generation: u64) -> Result<Self, StoreError> {
         let path = file_path(generation);
         let file = disk.open(&path).map_err(StoreError::io("open", &path))?;
         let len = file.len().map_err(StoreError::io("read", &path))?;
-        let mut first = [0; SECTOR];
-        file.read_at(&mut first, 0).map_err(StoreError::io("read", &path))?;
-        let head = FileHead::decode(&first).filter(|head| head.generation == generation);
-        Ok(head.map(|head| Self {
+        Ok(Self {
             file,
             path,
             len,
-            head,
+            head: FileHead { generation, previous_end: 0 },
             sealed_at: None,
             offset: SECTOR as u64,
             buffer: Vec::new(),
             buffer_at: 0,
-        }))
+        })
     }
 
     /// What the file says of the one before.
@@ -87,8 +107,14 @@ impl GroupReader {
     /// What the disk says; or something is not as it was written though it was durable.
     pub(in crate::store) fn next(&mut self) -> Result<Next<'_>, StoreError> {
         let at = self.offset;
-        if self.sealed_at == Some(at) || at + GROUP_HEAD as u64 > self.len {
+        if self.sealed_at == Some(at) {
             return Ok(Next::End(false));
+        }
+        if at + GROUP_HEAD as u64 > self.len {
+            return match self.sealed_at {
+                Some(_) => Err(StoreError::damaged(&self.path, self.len, "the file ends early")),
+                None => Ok(Next::End(false)),
+            };
         }
         let generation = self.head.generation;
         let head = GroupHead::decode(self.bytes(at, GROUP_HEAD)?, generation);
@@ -115,8 +141,10 @@ impl GroupReader {
         }
         let mut message = vec![0; len as usize];
         let n = self.file.read_at(&mut message, offset).map_err(StoreError::io("read", &self.path))?;
-        message.truncate(n);
-        Ok(message)
+        match n < message.len() {
+            true => Err(StoreError::damaged(&self.path, offset, "the file ends early")),
+            false => Ok(message),
+        }
     }
 
     /// There is no whole group at `at`. Was there one, and is it lost?

@@ -20,6 +20,8 @@ pub(super) struct LoggedQueue {
     /// The last position delivered; and as far as it was written together with something else.
     pub(super) delivered: u64,
     pub(super) delivered_written: u64,
+    /// The last position delivered since the process began.
+    pub(super) delivered_now: u64,
 }
 
 impl Logged {
@@ -42,6 +44,7 @@ impl Logged {
                 Op::Delivered { queue, up_to } => {
                     let queue = self.queues.entry(*queue).or_default();
                     queue.delivered = queue.delivered.max(*up_to);
+                    queue.delivered_now = queue.delivered_now.max(*up_to);
                 }
                 Op::Mark { queue, position, mark } => {
                     if let Some(marked) = self.queues.entry(*queue).or_default().messages.get_mut(position) {
@@ -51,7 +54,9 @@ impl Logged {
             }
         }
         if was_written {
-            self.queues.values_mut().for_each(|queue| queue.delivered_written = queue.delivered);
+            for queue in self.queues.values_mut() {
+                queue.delivered_written = queue.delivered_written.max(queue.delivered_now);
+            }
         }
     }
 }

@@ -101,6 +101,9 @@ struct Simulation {
     group: bool,
     /// Pushed and not written.
     pending: Vec<Op<Text>>,
+    /// Taken to be written, and how many had been pushed.
+    taken: Vec<Op<Text>>,
+    taken_at: u64,
     pushed: u64,
     /// What is durable, and the groups after it: what was written of each.
     durable: Logged,
@@ -122,6 +125,8 @@ impl Simulation {
             told: Told::default(),
             running: None,
             pending: Vec::new(),
+            taken: Vec::new(),
+            taken_at: 0,
             pushed: 0,
             durable: Logged::default(),
             written: Vec::new(),
@@ -155,17 +160,15 @@ impl Simulation {
     /// Starts the engines; a disk that fails meanwhile is crashed and tried again.
     fn start(&mut self, closed: bool, first: bool) {
         let opened = loop {
-            let faulty = self.rng.random_bool(0.2);
-            if faulty {
+            if self.rng.random_bool(0.2) {
                 self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40))));
             }
             match recover::<Text>(&self.dyn_disk, &mut |_, _| {}) {
-                Ok(opened) => {
-                    if faulty {
-                        self.disk.set_fault(None);
-                    }
+                Ok(opened) if self.disk.faults() == 0 => {
+                    self.disk.set_fault(None);
                     break opened;
                 }
+                Ok(_) => self.disk.crash(),
                 Err(error) => {
                     assert!(self.disk.faults() > 0, "cannot be recovered: {error}");
                     self.disk.crash();
@@ -187,6 +190,7 @@ impl Simulation {
                 messages[&queue.queue].iter().map(|loaded| (loaded.position, loaded.message.clone())).collect();
             let (loaded, paged) = (queue.first, queue.next);
             let logged = self.durable.queues.entry(queue.queue).or_default();
+            logged.delivered_now = 0;
             let marks = logged.messages.iter().map(|(position, (_, mark))| (*position, *mark)).collect();
             let next = queue.next;
             let live = Live { durable: true, next, messages, loaded, paged, marks, ..Live::default() };
@@ -224,6 +228,10 @@ impl Simulation {
             return self.start(true, false);
         }
         self.running = None;
+        // What failed may have been written all the same.
+        if !self.taken.is_empty() {
+            self.written.push((std::mem::take(&mut self.taken), true));
+        }
         // A process that is killed loses nothing that it wrote; but one that has failed ended by that.
         if self.disk.faults() == 0 && self.rng.random_bool(0.3) {
             self.disk.kill();
@@ -237,7 +245,7 @@ impl Simulation {
     fn close(&mut self) -> Alive {
         self.disk.set_room(None);
         for _ in 0..20 {
-            if self.pending.is_empty() {
+            if self.pending.is_empty() && self.taken.is_empty() {
                 break;
             }
             self.commit()?;
@@ -472,32 +480,30 @@ impl Simulation {
 
     /// As the log's thread: what cannot be written for want of space is tried again.
     fn commit(&mut self) -> Alive {
-        if self.pending.is_empty() {
+        if self.taken.is_empty() {
+            std::mem::swap(&mut self.taken, &mut self.pending);
+            self.taken_at = self.pushed;
+        }
+        if self.taken.is_empty() {
             return Ok(());
         }
         let running = self.running.as_mut().unwrap();
-        let mark = self.written.len();
-        self.written.push((self.pending.clone(), true));
-        let written = match running.log.append(&self.pending) {
+        let written = match running.log.append(&self.taken) {
             Ok(written) => written,
-            Err(error) if error.is_full() => {
-                self.written.pop();
-                return Ok(());
-            }
+            Err(error) if error.is_full() => return Ok(()),
             Err(error) => {
                 assert!(self.disk.faults() > 0, "cannot be written: {error}");
                 return Err(Dead);
             }
         };
-        self.written[mark].1 = written.bytes > 0;
+        self.written.push((std::mem::take(&mut self.taken), written.bytes > 0));
         if self.group || self.rng.random_bool(0.2) {
             running.log.sync().map_err(|_| Dead)?;
             for (ops, was_written) in self.written.drain(..) {
                 self.durable.apply(&ops, was_written);
             }
         }
-        self.pending.clear();
-        running.to_keeper.push_back(ToKeeper::Written(written.effects, written.end, self.pushed));
+        running.to_keeper.push_back(ToKeeper::Written(written.effects, written.end, self.taken_at));
         Ok(())
     }
 
