@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -289,8 +289,9 @@ impl<P: Payload> Journal<P> {
     }
 
     /// For the store's writer: waits for something to write and takes it all. What nobody waits for may wait for `patience`, so
-    /// that what is settled meanwhile need not be written. False if the journal is closed and empty.
-    pub fn take(&self, group: &mut Group<P>, patience: Duration) -> bool {
+    /// that what is settled meanwhile need not be written. If nothing comes until `deadline`, the group is empty. False if the
+    /// journal is closed and empty.
+    pub fn take(&self, group: &mut Group<P>, patience: Duration, deadline: Option<Instant>) -> bool {
         let mut pending = self.pending.lock();
         let mut impatient = false;
         loop {
@@ -303,7 +304,15 @@ impl<P: Payload> Journal<P> {
             }
             pending.writer_waits = true;
             if pending.ops.is_empty() {
-                self.work.wait(&mut pending);
+                match deadline {
+                    None => self.work.wait(&mut pending),
+                    Some(deadline) => {
+                        if self.work.wait_until(&mut pending, deadline).timed_out() && pending.ops.is_empty() {
+                            pending.writer_waits = false;
+                            break;
+                        }
+                    }
+                }
             } else {
                 impatient |= self.work.wait_for(&mut pending, patience).timed_out();
             }
@@ -338,6 +347,11 @@ impl<P: Payload> Journal<P> {
                 fx.wake(outbox);
             }
         }
+    }
+
+    /// Whether nothing is pushed any more.
+    pub fn is_closed(&self) -> bool {
+        self.pending.lock().closed
     }
 
     /// Nothing is pushed any more: the writer ends when it has written all.

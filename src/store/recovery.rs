@@ -60,10 +60,19 @@ fn check_format(dir: &Path) -> Result<(), StoreError> {
             _ => Err(StoreError::damaged(FORMAT_FILE, 0, format!("it says '{}', which is no format", text.trim()))),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(&path, format!("{FORMAT}\n")).map_err(StoreError::io("write", FORMAT_FILE))
+            write_format(dir).map_err(StoreError::io("write", FORMAT_FILE))
         }
         Err(error) => Err(StoreError::io("read", FORMAT_FILE)(error)),
     }
+}
+
+/// All of it or nothing: a half of it would be taken for damage.
+fn write_format(dir: &Path) -> std::io::Result<()> {
+    let new = dir.join("format.new");
+    let mut file = std::fs::File::create(&new)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    std::fs::rename(&new, dir.join(FORMAT_FILE))
 }
 
 /// What recovery makes of a disk.
@@ -106,7 +115,6 @@ pub(super) fn recover<P: Payload>(
     keeper.retired_to(generation + 1);
     let lost = damaged_queues(&**disk, &mut keeper);
     wipe(&**disk, Path::new("spill"))?;
-    remove_unknown_segments(&**disk, &mut keeper)?;
     if let Some(path) = replay.begun.map(log::file_path) {
         disk.remove(&path).map_err(StoreError::io("remove", path))?;
     }
@@ -115,6 +123,8 @@ pub(super) fn recover<P: Payload>(
         job.run(&**disk)?;
         keeper.checkpointed(job);
     }
+    // Not before: the checkpoint before may know them, and what made them unknown may be in no more than the system's memory.
+    remove_unknown_segments(&**disk, &mut keeper)?;
     let recovered = Recovered {
         definitions: keeper.definitions().map(|(key, value)| (key.into(), value.into())).collect(),
         queues: keeper.shelves().map(recovered_queue).collect(),

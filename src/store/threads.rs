@@ -165,7 +165,7 @@ impl<P: Payload> Writer<P> {
     fn run(mut self) {
         let mut group = Group::default();
         let mut fx = Effects::default();
-        while self.journal.take(&mut group, PATIENCE) {
+        while self.journal.take(&mut group, PATIENCE, self.flush_at()) {
             self.wait_for_keeper();
             if let Err(error) = self.write(&group.ops) {
                 self.health.fail(error);
@@ -182,6 +182,14 @@ impl<P: Payload> Writer<P> {
         }
     }
 
+    /// When what is written must be flushed though nothing more comes.
+    fn flush_at(&self) -> Option<Instant> {
+        match self.durability {
+            Durability::Interval(interval) if self.log.is_dirty() => Some(self.last_sync + interval),
+            _ => None,
+        }
+    }
+
     /// Writes a group and makes it as durable as was asked for.
     fn write(&mut self, ops: &[Op<P>]) -> Result<(), StoreError> {
         let written = loop {
@@ -189,8 +197,8 @@ impl<P: Payload> Writer<P> {
                 Err(error) if error.is_full() => {
                     self.health.set_low(BY_WRITING, true);
                     thread::sleep(SPACE_CHECK);
-                    if self.health.is_failed() {
-                        return Err(error);
+                    if self.health.is_failed() || self.journal.is_closed() {
+                        return Err(error); // an orderly stop does not wait for space
                     }
                 }
                 result => break result?,
@@ -268,8 +276,7 @@ impl<P: Payload> Keeping<P> {
             busy = match self.work() {
                 Ok(busy) => busy,
                 Err(error) if error.is_full() => {
-                    self.health.set_low(BY_LOOKING, true);
-                    self.blocked_until = Some(Instant::now() + SPACE_CHECK);
+                    self.disk_is_full();
                     false
                 }
                 Err(error) => {
@@ -294,7 +301,10 @@ impl<P: Payload> Keeping<P> {
                 self.writing = false;
                 match result {
                     Ok(()) => self.keeper.checkpointed(job),
-                    Err(error) if error.is_full() => self.keeper.not_checkpointed(job),
+                    Err(error) if error.is_full() => {
+                        self.keeper.not_checkpointed(job);
+                        self.disk_is_full();
+                    }
                     Err(error) => self.health.fail(error),
                 }
             }
@@ -342,6 +352,12 @@ impl<P: Payload> Keeping<P> {
             .spawn(write)
             .map_err(StoreError::io("start a thread for", super::checkpoint::FILE))?;
         Ok(false)
+    }
+
+    /// Nothing is tried for a while.
+    fn disk_is_full(&mut self) {
+        self.health.set_low(BY_LOOKING, true);
+        self.blocked_until = Some(Instant::now() + SPACE_CHECK);
     }
 
     fn look_at_space(&mut self) {

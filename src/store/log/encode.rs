@@ -84,7 +84,9 @@ impl Encoder {
             self.op(op, offset);
         }
         for (queue, ranges) in &self.settled {
-            if let Some(range) = ranges.iter().rev().find(|range| range.left_out > 0) {
+            if !self.dropped.contains(queue)
+                && let Some(range) = ranges.iter().rev().find(|range| range.left_out > 0)
+            {
                 self.effects.push(Effect::Passed { queue: *queue, up_to: range.last });
             }
         }
