@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::store;
+use crate::broker::definitions::{self, Definition, QueueDefinition};
+use crate::broker::journal::QueueId;
+use crate::broker::{Kept, OnDisk};
+use crate::store::{self, DefinitionBytes, Names};
 
 /// What to do with a data directory.
 #[derive(Args, Debug)]
@@ -37,8 +40,8 @@ impl StoreArgs {
     pub(super) fn run(&self) -> Result<(), String> {
         let (Action::Check(Directory { data_dir }) | Action::Repair(Directory { data_dir })) = &self.action;
         let report = match &self.action {
-            Action::Check(_) => store::check(data_dir),
-            Action::Repair(_) => store::repair(data_dir),
+            Action::Check(_) => store::check::<Kept>(data_dir, &QueueNames),
+            Action::Repair(_) => store::repair::<Kept>(data_dir, &QueueNames),
         };
         let report = report.map_err(|error| error.to_string())?;
         write!(io::stdout().lock(), "{report}").map_err(|error| format!("cannot write to stdout: {error}"))?;
@@ -48,5 +51,26 @@ impl StoreArgs {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What the store's queues are to a person.
+struct QueueNames;
+
+impl Names for QueueNames {
+    fn queue(&self, key: &[u8], value: &[u8]) -> Option<(QueueId, String)> {
+        match definitions::read(key, value)? {
+            Definition::Queue(vhost, queue) => Some((queue.id, format!("queue '{}' in vhost '{vhost}'", queue.name))),
+            Definition::Exchange(..) | Definition::Binding(..) => None,
+        }
+    }
+
+    fn owner(&self, id: QueueId) -> QueueId {
+        OnDisk::queue_of(id).0
+    }
+
+    fn define(&self, id: QueueId) -> DefinitionBytes {
+        let name = format!("recovered-{}", id.0);
+        definitions::queue("/", &QueueDefinition { name, id, auto_delete: false, arguments: Default::default() })
     }
 }

@@ -108,6 +108,25 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Checkpoint>, StoreError> {
     decode(&bytes).map(Some).ok_or_else(|| StoreError::damaged(FILE, 0, "its checksum or its contents do not hold"))
 }
 
+/// The definitions of a damaged checkpoint, as far as they are readable.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn salvage_definitions(disk: &dyn Disk) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+    let file = match disk.open(Path::new(FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("open", FILE)(error)),
+    };
+    let mut bytes = vec![0; file.len().map_err(StoreError::io("read", FILE))? as usize];
+    file.read_at(&mut bytes, 0).map_err(StoreError::io("read", FILE))?;
+    let mut cursor = Cursor(&bytes);
+    let count = (0..8).filter_map(|_| cursor.u64()).last().unwrap_or(0);
+    let _ = cursor.u64(); // how many shelves
+    let mut read = || Some((cursor.piece()?.into(), cursor.piece()?.into()));
+    Ok((0..count).map_while(|_| read()).collect())
+}
+
 /// Reads a checkpoint's bytes; none if they are none.
 pub(super) fn decode(bytes: &[u8]) -> Option<Checkpoint> {
     let (checked, crc) = bytes.split_last_chunk::<4>()?;

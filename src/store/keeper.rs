@@ -118,6 +118,11 @@ impl<P: Payload> Keeper<P> {
         self.definitions.iter().map(|(key, value)| (&**key, &**value))
     }
 
+    /// Adds a definition that the log does not have.
+    pub(super) fn define(&mut self, key: Box<[u8]>, value: Box<[u8]>) {
+        self.definitions.insert(key, value);
+    }
+
     /// What it has of each queue.
     pub(super) fn shelves(&mut self) -> impl Iterator<Item = &mut Shelf> {
         self.shelves.values_mut()

@@ -16,6 +16,7 @@ mod error;
 mod keeper;
 mod log;
 mod recovery;
+mod salvage;
 mod segment;
 mod shelf;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use check::{Report, check, repair};
+pub use check::{Names, Report, check, repair};
 pub use error::StoreError;
 pub use threads::Store;
 

@@ -137,7 +137,7 @@ pub(super) fn recover<P: Payload>(
 }
 
 /// Whether there is something that a directory without a checkpoint cannot have.
-fn holds_something(disk: &dyn Disk) -> Result<bool, StoreError> {
+pub(super) fn holds_something(disk: &dyn Disk) -> Result<bool, StoreError> {
     let list = |dir: &Path| disk.list(dir).map_err(StoreError::io("list", dir));
     let logged = list(Path::new(log::DIR))?.iter().any(|name| log::generation_of(name).is_some());
     let queues = Path::new("queues");
@@ -277,7 +277,12 @@ impl<'d> Replay<'d> {
 }
 
 /// Whether a file without a header is one that was made and never written to: the last.
-fn is_begun(disk: &dyn Disk, generation: u64, all: &[u64], applied: LogPosition) -> Result<bool, StoreError> {
+pub(super) fn is_begun(
+    disk: &dyn Disk,
+    generation: u64,
+    all: &[u64],
+    applied: LogPosition,
+) -> Result<bool, StoreError> {
     let is_last = all.last() == Some(&generation) && generation > applied.generation;
     Ok(is_last && GroupReader::is_unused(disk, generation)?)
 }

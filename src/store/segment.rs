@@ -216,6 +216,42 @@ impl Segment {
         }
     }
 
+    /// What the file has lost at its end does not count any more.
+    pub(super) fn cut(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
+        let file = self.open(disk)?;
+        let len = file.len().map_err(StoreError::io("read", &self.path))?;
+        self.len = self.len.min(len);
+        Ok(())
+    }
+
+    /// For a segment of which nothing is known: the positions of its lasting messages that are what was written, and how many records
+    /// are not.
+    ///
+    /// # Errors
+    /// What the disk says, or it does not begin as a segment.
+    pub(super) fn scan(&mut self, disk: &dyn Disk) -> Result<(RoaringTreemap, u64), StoreError> {
+        let file = self.open(disk)?;
+        let start = Place { position: 0, offset: FILE_HEAD };
+        let mut reading = Reading { next: start, buffer: Vec::new(), buffer_at: 0 };
+        let (mut found, mut unreadable, mut at) = (RoaringTreemap::new(), 0, FILE_HEAD);
+        while at + RECORD_HEAD as u64 <= self.len {
+            let mut head = Cursor(self.bytes(&file, &mut reading, at, RECORD_HEAD)?);
+            let (len, crc, position) = (head.u32(), head.u32(), head.u64());
+            let len = len.unwrap_or(0) as usize;
+            if len < RECORD_HEAD - 8 || at + 8 + len as u64 > self.len {
+                return Ok((found, unreadable + 1));
+            }
+            let record = self.bytes(&file, &mut reading, at, 8 + len)?;
+            if Some(crc32c::crc32c_append(self.number as u32, &record[8..])) != crc {
+                unreadable += 1;
+            } else if record[RECORD_HEAD - 1] & LASTING != 0 {
+                found.extend(position);
+            }
+            at += 8 + len as u64;
+        }
+        Ok((found, unreadable))
+    }
+
     /// Gives up what it holds only for speed.
     pub(super) fn rest(&mut self) {
         self.reading = None;

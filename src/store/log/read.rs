@@ -30,6 +30,8 @@ pub(in crate::store) struct GroupReader {
     offset: u64,
     buffer: Vec<u8>,
     buffer_at: u64,
+    /// What is not readable is left out; from where to where that was. None if it is an error.
+    skipped: Option<Vec<(u64, u64)>>,
 }
 
 impl GroupReader {
@@ -73,7 +75,26 @@ impl GroupReader {
             offset: SECTOR as u64,
             buffer: Vec::new(),
             buffer_at: 0,
+            skipped: None,
         })
+    }
+
+    /// Opens a file, whatever its header is, and leaves out what is not readable of it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(in crate::store) fn open_damaged(disk: &dyn Disk, generation: u64) -> Result<Self, StoreError> {
+        Ok(Self { skipped: Some(Vec::new()), ..Self::open_any(disk, generation)? })
+    }
+
+    /// What was left out since it was asked last.
+    pub(in crate::store) fn take_skipped(&mut self) -> Vec<(u64, u64)> {
+        self.skipped.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The generation that its name says.
+    pub(in crate::store) fn generation(&self) -> u64 {
+        self.head.generation
     }
 
     /// What the file says of the one before.
@@ -106,29 +127,68 @@ impl GroupReader {
     /// # Errors
     /// What the disk says; or something is not as it was written though it was durable.
     pub(in crate::store) fn next(&mut self) -> Result<Next<'_>, StoreError> {
-        let at = self.offset;
-        if self.sealed_at == Some(at) {
-            return Ok(Next::End(false));
-        }
-        if at + GROUP_HEAD as u64 > self.len {
-            return match self.sealed_at {
-                Some(_) => Err(StoreError::damaged(&self.path, self.len, "the file ends early")),
-                None => Ok(Next::End(false)),
+        loop {
+            let at = self.offset;
+            if self.sealed_at == Some(at) {
+                return Ok(Next::End(false));
+            }
+            let head = self.head_at(at)?;
+            if let Some(head) = head
+                && self.is_whole(at, &head)?
+            {
+                self.offset = at + head.span();
+                let group = self.bytes(at, GROUP_HEAD + head.len as usize)?;
+                return Ok(Next::Group(at, &group[GROUP_HEAD..]));
+            }
+            // There is no whole group. Was there one, and is it lost?
+            let later = self.later_group(at)?;
+            if later.is_none() && self.sealed_at.is_none() {
+                return Ok(Next::End(head.is_some()));
+            }
+            let Some(skipped) = &mut self.skipped else {
+                let what = match later {
+                    Some(_) => "no readable group, and later ones are there",
+                    None => "no readable group, where one was durable",
+                };
+                return Err(StoreError::damaged(&self.path, at, what));
             };
+            let to = later.or(self.sealed_at).unwrap_or(at);
+            skipped.push((at, to));
+            if later.is_none() {
+                return Ok(Next::End(false));
+            }
+            self.offset = to;
+        }
+    }
+
+    /// What may be a group's header.
+    fn head_at(&mut self, at: u64) -> Result<Option<GroupHead>, StoreError> {
+        if at + GROUP_HEAD as u64 > self.len {
+            return Ok(None);
         }
         let generation = self.head.generation;
-        let head = GroupHead::decode(self.bytes(at, GROUP_HEAD)?, generation);
-        let whole = match head {
-            Some(head) if at + GROUP_HEAD as u64 + u64::from(head.len) <= self.len => {
-                let group = self.bytes(at, GROUP_HEAD + head.len as usize)?;
-                head.validates(group).then_some(head)
+        Ok(GroupHead::decode(self.bytes(at, GROUP_HEAD)?, generation))
+    }
+
+    fn is_whole(&mut self, at: u64, head: &GroupHead) -> Result<bool, StoreError> {
+        let len = GROUP_HEAD as u64 + u64::from(head.len);
+        Ok(at + len <= self.len && head.validates(self.bytes(at, len as usize)?))
+    }
+
+    /// The next whole group that shows that what stands at `at` was durable.
+    fn later_group(&mut self, at: u64) -> Result<Option<u64>, StoreError> {
+        let mut next = at + SECTOR as u64;
+        let end = self.sealed_at.unwrap_or(self.len);
+        while next < end && next + GROUP_HEAD as u64 <= self.len {
+            if let Some(head) = self.head_at(next)?
+                && (head.synced > at || self.sealed_at.is_some())
+                && self.is_whole(next, &head)?
+            {
+                return Ok(Some(next));
             }
-            _ => None,
-        };
-        let Some(head) = whole else { return self.end(at, head.is_some()) };
-        self.offset = at + head.span();
-        let group = self.bytes(at, GROUP_HEAD + head.len as usize)?;
-        Ok(Next::Group(at, &group[GROUP_HEAD..]))
+            next += SECTOR as u64;
+        }
+        Ok(None)
     }
 
     /// The message that a reference means: its bytes, as the publish that wrote it has them.
@@ -145,26 +205,6 @@ impl GroupReader {
             true => Err(StoreError::damaged(&self.path, offset, "the file ends early")),
             false => Ok(message),
         }
-    }
-
-    /// There is no whole group at `at`. Was there one, and is it lost?
-    fn end(&mut self, at: u64, begun: bool) -> Result<Next<'_>, StoreError> {
-        if self.sealed_at.is_some() {
-            return Err(StoreError::damaged(&self.path, at, "no readable group, where one was durable"));
-        }
-        let mut next = at + SECTOR as u64;
-        while next + GROUP_HEAD as u64 <= self.len {
-            let generation = self.head.generation;
-            if let Some(head) = GroupHead::decode(self.bytes(next, GROUP_HEAD)?, generation)
-                && head.synced > at
-                && next + GROUP_HEAD as u64 + u64::from(head.len) <= self.len
-                && head.validates(self.bytes(next, GROUP_HEAD + head.len as usize)?)
-            {
-                return Err(StoreError::damaged(&self.path, at, "no readable group, and later ones are there"));
-            }
-            next += SECTOR as u64;
-        }
-        Ok(Next::End(begun))
     }
 
     /// These bytes of the file, which must be within it.

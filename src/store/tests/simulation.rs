@@ -5,23 +5,36 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 
+use super::judge::{Event, Told, compare, read_all, take_loaded};
 use super::model::{Live, Logged};
 use super::sim::{Fault, SimDisk};
 use super::text::Text;
 use crate::broker::journal::{Loaded, Op, QueueId, Request};
+use crate::store::check::{check_disk, repair_disk};
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::keeper::{CheckpointJob, Keeper};
 use crate::store::log::{Effect, LogPosition, LogWriter, Spares};
 use crate::store::recovery::{Opened, recover};
-use crate::store::{Recovered, Sink};
+use crate::store::{DefinitionBytes, Names, Recovered};
 
 const SEEDS: u64 = 6000;
+
+/// Whatever is damaged, and wherever: the broker starts again after a repair, and the queues are readable.
+#[test]
+fn a_damaged_directory_is_refused_or_repaired() {
+    for seed in 0..SEEDS / 4 {
+        let test = std::panic::catch_unwind(|| Simulation::new(seed).damage_and_repair());
+        if let Err(panic) = test {
+            eprintln_seed(seed);
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
 
 #[test]
 fn what_was_committed_outlasts_crashes_and_what_was_settled_stays_away() {
@@ -44,28 +57,19 @@ fn eprintln_seed(seed: u64) {
     eprintln!("LEVERET_STORE_SEED={seed}");
 }
 
-/// What the store has told.
-#[derive(Default)]
-struct Told(Mutex<Vec<Event>>);
+struct Numbers;
 
-enum Event {
-    Loaded(QueueId, u64, Result<Vec<Loaded<Text>>, StoreError>),
-    PagedOut(QueueId),
-}
-
-impl Sink<Text> for Told {
-    fn loaded(&self, queue: QueueId, from: u64, result: Result<Vec<Loaded<Text>>, StoreError>) {
-        self.0.lock().push(Event::Loaded(queue, from, result));
+impl Names for Numbers {
+    fn queue(&self, _: &[u8], _: &[u8]) -> Option<(QueueId, String)> {
+        None
     }
 
-    fn paged_out(&self, queue: QueueId, _: usize) {
-        self.0.lock().push(Event::PagedOut(queue));
+    fn owner(&self, id: QueueId) -> QueueId {
+        id
     }
 
-    fn space_low(&self, _: bool) {}
-
-    fn failed(&self, error: StoreError) {
-        panic!("no thread has failed: {error}");
+    fn define(&self, id: QueueId) -> DefinitionBytes {
+        (Box::new(id.0.to_le_bytes()), Box::new([]))
     }
 }
 
@@ -153,6 +157,50 @@ impl Simulation {
             self.end(lived.is_ok());
         }
         self.drain();
+    }
+
+    fn damage_and_repair(mut self) {
+        self.group = true;
+        self.start(false, true);
+        let mut steps = 0..self.rng.random_range(20..150);
+        steps.try_for_each(|_| self.step()).unwrap();
+        self.disk.set_room(None);
+        if self.rng.random_bool(0.3) {
+            self.close().unwrap();
+        }
+        self.running = None;
+        self.disk.kill();
+        let report = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        assert!(!report.is_damaged(), "{report}");
+        let files = self.disk.files();
+        let (path, len) = files.iter().filter(|(_, len)| *len > 0).choose(&mut self.rng).unwrap();
+        let at = self.rng.random_range(0..*len);
+        match self.rng.random_range(0..5) {
+            0 => self.disk.remove(path).unwrap(),
+            1 => self.disk.change(path, |bytes| bytes.truncate(at)),
+            _ => self.disk.change(path, |bytes| bytes[at] ^= 1 << (at % 8)),
+        }
+        let before = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        let opened = recover::<Text>(&self.dyn_disk, &mut |_, _| {});
+        match &opened {
+            Ok(opened) => {
+                let undamaged = opened.recovered.damaged.is_empty();
+                assert!(undamaged || before.is_damaged(), "{:?}, but: {before}", opened.recovered.damaged);
+            }
+            Err(error) => assert!(before.is_damaged(), "{path:?} at {at}: {error}, but: {before}"),
+        }
+        drop(opened);
+        let repaired = repair_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        let after = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        assert!(!after.is_damaged(), "{path:?} at {at}: {repaired}\nand then: {after}");
+        let Opened { mut keeper, recovered, .. } = recover::<Text>(&self.dyn_disk, &mut |_, _| {}).unwrap();
+        assert!(recovered.damaged.is_empty(), "{path:?} at {at}: {repaired}\n{:?}", recovered.damaged);
+        let messages = read_all(&mut keeper, &recovered);
+        for queue in &recovered.queues {
+            let found = &messages[&queue.queue];
+            let weight: u64 = found.iter().map(|loaded| loaded.message.len as u64).sum();
+            assert_eq!((queue.count, queue.weight), (found.len() as u64, weight), "{repaired}");
+        }
     }
 
     // --- Beginning and end of a process ---
@@ -612,99 +660,4 @@ impl Simulation {
             }
         }
     }
-}
-
-/// What was loaded is what was paged out and is not settled, in order, without a gap.
-fn take_loaded(live: &mut Live, from: u64, loaded: &[Loaded<Text>]) {
-    let Some((asked, to, bytes)) = live.loading.filter(|(asked, ..)| *asked == from) else { return };
-    live.loading = None;
-    assert_eq!(asked, from);
-    let mut taken = 0;
-    let end = loaded.last().map_or(from, |last| last.position + 1);
-    for message in loaded {
-        let known = live.messages.get(&message.position);
-        let known = known.or_else(|| live.leaving.get(&message.position).map(|(message, _)| message));
-        assert_eq!(known, Some(&message.message), "at {}", message.position);
-        taken += 10 + message.message.len;
-        let mark = live.marks.get(&message.position).copied().unwrap_or(0);
-        // A mark may be on its way to the keeper.
-        assert!(message.mark == mark || !live.marks.is_empty(), "the mark of {}", message.position);
-    }
-    assert!(loaded.is_sorted_by(|a, b| a.position < b.position) && end <= to);
-    assert!(loaded.first().is_none_or(|first| first.position >= from));
-    let end = if taken < bytes { to } else { end };
-    let wanted = live.messages.range(from..end).map(|(position, _)| *position);
-    for position in wanted {
-        assert!(loaded.iter().any(|message| message.position == position), "{position} was not loaded");
-    }
-    live.loaded = end;
-}
-
-/// Loads everything that was recovered; what is loaded can be loaded again.
-fn read_all(keeper: &mut Keeper<Text>, recovered: &Recovered) -> BTreeMap<QueueId, Vec<Loaded<Text>>> {
-    let told = Told::default();
-    let mut all = BTreeMap::new();
-    for queue in &recovered.queues {
-        let (mut from, mut messages) = (0, Vec::new());
-        loop {
-            keeper.request(Request::Load { queue: queue.queue, from, to: queue.next, bytes: 700 });
-            keeper.serve(&told).unwrap();
-            let Some(Event::Loaded(_, _, loaded)) = told.0.lock().pop() else { panic!("nothing was told") };
-            let loaded = loaded.unwrap();
-            let Some(last) = loaded.last() else { break };
-            from = last.position + 1;
-            messages.extend(loaded);
-        }
-        all.insert(queue.queue, messages);
-    }
-    all
-}
-
-/// Whether what was recovered is what the model has.
-fn compare(
-    model: &Logged,
-    recovered: &Recovered,
-    messages: &BTreeMap<QueueId, Vec<Loaded<Text>>>,
-) -> Result<(), String> {
-    let definitions: Vec<_> = model.definitions.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    if definitions != recovered.definitions {
-        return Err("definitions differ".to_owned());
-    }
-    for (id, queue) in &model.queues {
-        if !queue.messages.is_empty() && !messages.contains_key(id) {
-            return Err(format!("{id:?} is not there"));
-        }
-    }
-    for queue in &recovered.queues {
-        let none = super::model::LoggedQueue::default();
-        let known = model.queues.get(&queue.queue);
-        let is_dropped = known.is_none();
-        let known = known.unwrap_or(&none);
-        let found = &messages[&queue.queue];
-        let same = found.len() == known.messages.len()
-            && found.iter().zip(&known.messages).all(|(loaded, (position, (message, mark)))| {
-                loaded.position == *position && loaded.message == *message && loaded.mark == *mark
-            });
-        if !same {
-            let got: Vec<_> = found.iter().map(|loaded| (loaded.position, loaded.message.id, loaded.mark)).collect();
-            let want: Vec<_> = known.messages.iter().map(|(at, (message, mark))| (*at, message.id, *mark)).collect();
-            return Err(format!("{:?} dropped {is_dropped} has {got:?}, not {want:?}", queue.queue));
-        }
-        let weight: u64 = known.messages.values().map(|(message, _)| message.len as u64).sum();
-        let first = known.messages.keys().next().copied().unwrap_or(queue.next);
-        if (queue.count, queue.weight, queue.first) != (found.len() as u64, weight, first) {
-            return Err(format!("{queue:?} has {} messages of weight {weight} from {first}", found.len()));
-        }
-        if queue.next <= known.messages.keys().last().copied().unwrap_or(0).max(known.delivered_written) {
-            return Err(format!("{queue:?} gives positions twice"));
-        }
-        for loaded in found {
-            let at_least = loaded.position <= known.delivered_written;
-            let at_most = loaded.position <= known.delivered;
-            if loaded.redelivered < at_least || loaded.redelivered > at_most {
-                return Err(format!("{:?}: redelivered of {} is wrong", queue.queue, loaded.position));
-            }
-        }
-    }
-    Ok(())
 }
