@@ -40,6 +40,7 @@ mod restart;
 mod returns;
 mod settle;
 mod single_active;
+mod store;
 mod tables;
 mod topic;
 mod tune;

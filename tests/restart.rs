@@ -6,12 +6,12 @@ fn persistent() -> BasicProperties<'static> {
     BasicProperties { delivery_mode: Some(2), ..Default::default() }
 }
 
-fn durable(queue: &str) -> queue::Declare<'_> {
+pub(crate) fn durable(queue: &str) -> queue::Declare<'_> {
     queue::Declare { queue, durable: true, ..Default::default() }
 }
 
 /// Publishes persistent messages to a queue and waits until they are confirmed.
-fn publish_all(c: &mut Wire, queue: &str, bodies: &[&str]) {
+pub(crate) fn publish_all(c: &mut Wire, queue: &str, bodies: &[&str]) {
     c.call(confirm::Select::default());
     let mut confirmed = 0;
     for body in bodies {
@@ -23,7 +23,7 @@ fn publish_all(c: &mut Wire, queue: &str, bodies: &[&str]) {
 }
 
 /// Everything in a queue, taken out of it.
-fn drain(c: &mut Wire, queue: &str) -> Vec<String> {
+pub(crate) fn drain(c: &mut Wire, queue: &str) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         c.send(1, basic::Get { no_ack: true, ..get(queue) });

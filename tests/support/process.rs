@@ -47,6 +47,30 @@ impl Kept {
     pub(crate) fn try_start(&self, options: &[&str]) -> Result<Process, (ExitStatus, String)> {
         Process::start(&self.path(), options)
     }
+
+    /// Runs `leveret store` with `check` or `repair`: its exit, and what it said.
+    pub(crate) fn store(&self, action: &str) -> (bool, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
+        let output = command.args(["store", action, "--data-dir"]).arg(self.path()).output().expect("the binary");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (output.status.success(), said.concat())
+    }
+
+    /// The files of a directory below it, in order.
+    pub(crate) fn files(&self, dir: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path().join(dir)).expect("a directory");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        files
+    }
+
+    /// Changes the last place in a file where these bytes stand.
+    pub(crate) fn flip(&self, file: &Path, at_text: &str) {
+        let mut bytes = std::fs::read(file).expect("a file");
+        let found = bytes.windows(at_text.len()).rposition(|bytes| bytes == at_text.as_bytes());
+        bytes[found.expect("the text")] ^= 1;
+        std::fs::write(file, bytes).expect("a file");
+    }
 }
 
 impl Process {
@@ -89,6 +113,17 @@ impl Process {
     /// What it has said on stderr.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said something on stderr.
+    pub(crate) fn says(&self, text: &str) {
+        for _ in 0..500 {
+            if self.log().contains(text) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not say '{text}': {}", self.log());
     }
 
     /// A connection with channel 1.

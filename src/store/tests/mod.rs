@@ -1,5 +1,6 @@
 //! The store on a simulated disk.
 
+mod damage;
 mod judge;
 mod model;
 mod sim;

@@ -22,30 +22,20 @@ use crate::store::log::{Effect, LogPosition, LogWriter, Spares};
 use crate::store::recovery::{Opened, recover};
 use crate::store::{DefinitionBytes, Names, Recovered};
 
-const SEEDS: u64 = 6000;
-
-/// Whatever is damaged, and wherever: the broker starts again after a repair, and the queues are readable.
-#[test]
-fn a_damaged_directory_is_refused_or_repaired() {
-    for seed in 0..SEEDS / 4 {
-        let test = std::panic::catch_unwind(|| Simulation::new(seed).damage_and_repair());
-        if let Err(panic) = test {
-            eprintln_seed(seed);
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
 #[test]
 fn what_was_committed_outlasts_crashes_and_what_was_settled_stays_away() {
+    each_seed(6000, |seed| Simulation::new(seed).simulate());
+}
+
+/// Runs a test with so many seeds, and tells which one fails.
+pub(super) fn each_seed(seeds: u64, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("LEVERET_STORE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("LEVERET_STORE_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("LEVERET_STORE_SEEDS").unwrap_or(seeds),
     };
     for seed in seeds {
-        let simulate = std::panic::catch_unwind(|| Simulation::new(seed).simulate());
-        if let Err(panic) = simulate {
+        if let Err(panic) = std::panic::catch_unwind(|| test(seed)) {
             eprintln_seed(seed);
             std::panic::resume_unwind(panic);
         }
@@ -57,22 +47,6 @@ fn eprintln_seed(seed: u64) {
     eprintln!("LEVERET_STORE_SEED={seed}");
 }
 
-struct Numbers;
-
-impl Names for Numbers {
-    fn queue(&self, _: &[u8], _: &[u8]) -> Option<(QueueId, String)> {
-        None
-    }
-
-    fn owner(&self, id: QueueId) -> QueueId {
-        id
-    }
-
-    fn define(&self, id: QueueId) -> DefinitionBytes {
-        (Box::new(id.0.to_le_bytes()), Box::new([]))
-    }
-}
-
 /// What waits for the keeper.
 enum ToKeeper {
     /// Effects, where the log ends with them, and how many operations have been written then.
@@ -81,7 +55,7 @@ enum ToKeeper {
 }
 
 /// The engines at work.
-struct Running {
+pub(super) struct Running {
     log: LogWriter,
     keeper: Keeper<Text>,
     spares: Arc<Spares>,
@@ -91,18 +65,18 @@ struct Running {
 
 /// The store cannot go on: only a crash helps.
 #[derive(Debug)]
-struct Dead;
+pub(super) struct Dead;
 
-type Alive = Result<(), Dead>;
+pub(super) type Alive = Result<(), Dead>;
 
-struct Simulation {
-    rng: StdRng,
-    disk: SimDisk,
-    dyn_disk: Arc<dyn Disk>,
+pub(super) struct Simulation {
+    pub(super) rng: StdRng,
+    pub(super) disk: SimDisk,
+    pub(super) dyn_disk: Arc<dyn Disk>,
     told: Told,
-    running: Option<Running>,
+    pub(super) running: Option<Running>,
     /// Everything is flushed before it is committed.
-    group: bool,
+    pub(super) group: bool,
     /// Pushed and not written.
     pending: Vec<Op<Text>>,
     /// Taken to be written, and how many had been pushed.
@@ -118,7 +92,7 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
@@ -159,54 +133,10 @@ impl Simulation {
         self.drain();
     }
 
-    fn damage_and_repair(mut self) {
-        self.group = true;
-        self.start(false, true);
-        let mut steps = 0..self.rng.random_range(20..150);
-        steps.try_for_each(|_| self.step()).unwrap();
-        self.disk.set_room(None);
-        if self.rng.random_bool(0.3) {
-            self.close().unwrap();
-        }
-        self.running = None;
-        self.disk.kill();
-        let report = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
-        assert!(!report.is_damaged(), "{report}");
-        let files = self.disk.files();
-        let (path, len) = files.iter().filter(|(_, len)| *len > 0).choose(&mut self.rng).unwrap();
-        let at = self.rng.random_range(0..*len);
-        match self.rng.random_range(0..5) {
-            0 => self.disk.remove(path).unwrap(),
-            1 => self.disk.change(path, |bytes| bytes.truncate(at)),
-            _ => self.disk.change(path, |bytes| bytes[at] ^= 1 << (at % 8)),
-        }
-        let before = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
-        let opened = recover::<Text>(&self.dyn_disk, &mut |_, _| {});
-        match &opened {
-            Ok(opened) => {
-                let undamaged = opened.recovered.damaged.is_empty();
-                assert!(undamaged || before.is_damaged(), "{:?}, but: {before}", opened.recovered.damaged);
-            }
-            Err(error) => assert!(before.is_damaged(), "{path:?} at {at}: {error}, but: {before}"),
-        }
-        drop(opened);
-        let repaired = repair_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
-        let after = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
-        assert!(!after.is_damaged(), "{path:?} at {at}: {repaired}\nand then: {after}");
-        let Opened { mut keeper, recovered, .. } = recover::<Text>(&self.dyn_disk, &mut |_, _| {}).unwrap();
-        assert!(recovered.damaged.is_empty(), "{path:?} at {at}: {repaired}\n{:?}", recovered.damaged);
-        let messages = read_all(&mut keeper, &recovered);
-        for queue in &recovered.queues {
-            let found = &messages[&queue.queue];
-            let weight: u64 = found.iter().map(|loaded| loaded.message.len as u64).sum();
-            assert_eq!((queue.count, queue.weight), (found.len() as u64, weight), "{repaired}");
-        }
-    }
-
     // --- Beginning and end of a process ---
 
     /// Starts the engines; a disk that fails meanwhile is crashed and tried again.
-    fn start(&mut self, closed: bool, first: bool) {
+    pub(super) fn start(&mut self, closed: bool, first: bool) {
         let opened = loop {
             if self.rng.random_bool(0.2) {
                 self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40))));
@@ -290,7 +220,7 @@ impl Simulation {
         self.start(false, false);
     }
 
-    fn close(&mut self) -> Alive {
+    pub(super) fn close(&mut self) -> Alive {
         self.disk.set_room(None);
         for _ in 0..20 {
             if self.pending.is_empty() && self.taken.is_empty() {
@@ -337,7 +267,7 @@ impl Simulation {
 
     // --- The history ---
 
-    fn step(&mut self) -> Alive {
+    pub(super) fn step(&mut self) -> Alive {
         match self.rng.random_range(0..100) {
             0..28 => self.publish(),
             28..40 => self.settle(),

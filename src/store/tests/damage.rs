@@ -1,0 +1,81 @@
+//! Bytes that change and files that vanish.
+
+use rand::Rng;
+use rand::seq::IteratorRandom;
+
+use super::judge::read_all;
+use super::simulation::{Simulation, each_seed};
+use super::text::Text;
+use crate::broker::journal::QueueId;
+use crate::store::check::{check_disk, repair_disk};
+use crate::store::disk::Disk;
+use crate::store::recovery::{Opened, recover};
+use crate::store::{DefinitionBytes, Names};
+
+/// Whatever is damaged, and wherever: the broker starts again after a repair, and the queues are readable.
+#[test]
+fn a_damaged_directory_is_refused_or_repaired() {
+    each_seed(1500, |seed| Simulation::new(seed).damage_and_repair());
+}
+
+struct Numbers;
+
+impl Names for Numbers {
+    fn queue(&self, _: &[u8], _: &[u8]) -> Option<(QueueId, String)> {
+        None
+    }
+
+    fn owner(&self, id: QueueId) -> QueueId {
+        id
+    }
+
+    fn define(&self, id: QueueId) -> DefinitionBytes {
+        (Box::new(id.0.to_le_bytes()), Box::new([]))
+    }
+}
+
+impl Simulation {
+    fn damage_and_repair(mut self) {
+        self.group = true;
+        self.start(false, true);
+        let mut steps = 0..self.rng.random_range(20..150);
+        steps.try_for_each(|_| self.step()).unwrap();
+        self.disk.set_room(None);
+        if self.rng.random_bool(0.3) {
+            self.close().unwrap();
+        }
+        self.running = None;
+        self.disk.kill();
+        let report = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        assert!(!report.is_damaged(), "{report}");
+        let files = self.disk.files();
+        let (path, len) = files.iter().filter(|(_, len)| *len > 0).choose(&mut self.rng).unwrap();
+        let at = self.rng.random_range(0..*len);
+        match self.rng.random_range(0..5) {
+            0 => self.disk.remove(path).unwrap(),
+            1 => self.disk.change(path, |bytes| bytes.truncate(at)),
+            _ => self.disk.change(path, |bytes| bytes[at] ^= 1 << (at % 8)),
+        }
+        let before = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        let opened = recover::<Text>(&self.dyn_disk, &mut |_, _| {});
+        match &opened {
+            Ok(opened) => {
+                let undamaged = opened.recovered.damaged.is_empty();
+                assert!(undamaged || before.is_damaged(), "{:?}, but: {before}", opened.recovered.damaged);
+            }
+            Err(error) => assert!(before.is_damaged(), "{path:?} at {at}: {error}, but: {before}"),
+        }
+        drop(opened);
+        let repaired = repair_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        let after = check_disk::<Text>(&self.dyn_disk, &Numbers).unwrap();
+        assert!(!after.is_damaged(), "{path:?} at {at}: {repaired}\nand then: {after}");
+        let Opened { mut keeper, recovered, .. } = recover::<Text>(&self.dyn_disk, &mut |_, _| {}).unwrap();
+        assert!(recovered.damaged.is_empty(), "{path:?} at {at}: {repaired}\n{:?}", recovered.damaged);
+        let messages = read_all(&mut keeper, &recovered);
+        for queue in &recovered.queues {
+            let found = &messages[&queue.queue];
+            let weight: u64 = found.iter().map(|loaded| loaded.message.len as u64).sum();
+            assert_eq!((queue.count, queue.weight), (found.len() as u64, weight), "{repaired}");
+        }
+    }
+}

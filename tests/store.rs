@@ -1,0 +1,135 @@
+//! `leveret store`, and brokers on directories that are damaged.
+
+use crate::restart::{drain, durable, publish_all};
+use crate::support::*;
+
+/// Two queues with messages, the broker stopped in order: everything is in segments.
+fn stopped() -> Kept {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    for queue in ["one", "two"] {
+        c.call(durable(queue));
+        publish_all(&mut c, queue, &[&format!("first of {queue}"), &format!("second of {queue}")]);
+    }
+    assert!(broker.stop().success());
+    kept
+}
+
+/// The same after `kill -9`: everything is in the log, each message in a group of its own.
+fn killed() -> Kept {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("one"));
+    for body in ["first", "second", "third"] {
+        publish_all(&mut c, "one", &[body]);
+    }
+    broker.kill();
+    kept
+}
+
+fn segment_with(kept: &Kept, text: &str) -> std::path::PathBuf {
+    let dirs = kept.files("queues");
+    let files = dirs.iter().flat_map(|dir| kept.files(dir.to_str().unwrap()));
+    let has = |file: &std::path::PathBuf| {
+        std::fs::read(file).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    };
+    files.into_iter().find(has).expect("a segment with the text")
+}
+
+#[test]
+fn check_says_what_there_is() {
+    let kept = stopped();
+    let (ok, said) = kept.store("check");
+    assert!(ok, "{said}");
+    assert!(said.contains("queue 'one' in vhost '/': 2 messages of 25 bytes"), "{said}");
+    assert_eq!(drain(&mut kept.start().open(), "two"), ["first of two", "second of two"]);
+    let kept = killed();
+    let (ok, said) = kept.store("check");
+    assert!(ok && said.contains("queue 'one' in vhost '/': 3 messages of 16 bytes, 3 in the log"), "{said}");
+}
+
+#[test]
+fn check_and_repair_refuse_a_directory_in_use() {
+    let kept = Kept::new();
+    let broker = kept.start();
+    for action in ["check", "repair"] {
+        let (ok, said) = kept.store(action);
+        assert!(!ok && said.contains(&broker.id().to_string()), "{said}");
+    }
+}
+
+#[test]
+fn a_damaged_segment_closes_its_queue_alone_until_it_is_repaired() {
+    let kept = stopped();
+    kept.flip(&segment_with(&kept, "second of one"), "second of one");
+    let broker = kept.start();
+    let mut c = broker.open();
+    assert_eq!(drain(&mut c, "two"), ["first of two", "second of two"]);
+    c.send(1, get("one"));
+    assert_ne!(c.frame().name(), "basic.get-ok");
+    let mut c = broker.open();
+    c.refused(passive("one"), 404, "queue 'one' in vhost '/' has crashed and failed to restart");
+    let mut c = broker.open();
+    publish_all(&mut c, "two", &["third of two"]);
+    broker.says("is damaged at offset");
+    broker.stop();
+
+    let (ok, said) = kept.store("check");
+    assert!(!ok && said.contains("queue 'one' in vhost '/'") && said.contains("a checksum does not match"), "{said}");
+    let (ok, said) = kept.store("repair");
+    assert!(ok && said.contains("1 messages are lost"), "{said}");
+    assert!(kept.store("check").0);
+    let broker = kept.start();
+    let mut c = broker.open();
+    assert_eq!(drain(&mut c, "one"), ["first of one"]);
+    assert_eq!(drain(&mut c, "two"), ["third of two"]);
+}
+
+#[test]
+fn a_log_damaged_in_the_middle_refuses_the_start_and_can_be_repaired() {
+    let kept = killed();
+    kept.flip(&kept.files("log")[0], "second");
+    let (status, said) = kept.try_start(&[]).err().expect("a refusal");
+    assert!(!status.success());
+    for part in ["is damaged at offset", ".log", "leveret store repair"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!kept.store("check").0);
+    let (ok, said) = kept.store("repair");
+    assert!(ok && said.contains("not readable"), "{said}");
+    assert_eq!(drain(&mut kept.start().open(), "one"), ["first", "third"]);
+}
+
+#[test]
+fn a_torn_end_of_the_log_is_cut_and_said() {
+    let kept = killed();
+    kept.flip(&kept.files("log")[0], "third");
+    let broker = kept.start();
+    broker.says("torn by a crash");
+    assert_eq!(drain(&mut broker.open(), "one"), ["first", "second"]);
+}
+
+#[test]
+fn a_lost_checkpoint_refuses_the_start_and_is_made_again() {
+    let kept = stopped();
+    std::fs::remove_file(kept.path().join("checkpoint")).unwrap();
+    let (_, said) = kept.try_start(&[]).err().expect("a refusal");
+    assert!(said.contains("'checkpoint' is missing"), "{said}");
+    let (ok, said) = kept.store("repair");
+    assert!(ok && said.contains("without a definition"), "{said}");
+    let broker = kept.start();
+    let mut c = broker.open();
+    let number = said.split("number ").nth(1).and_then(|rest| rest.split(':').next()).unwrap();
+    assert_eq!(c.counts(&format!("recovered-{number}")).0, 2);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let kept = stopped();
+    std::fs::write(kept.path().join("format"), "2\n").unwrap();
+    let (_, said) = kept.try_start(&[]).err().expect("a refusal");
+    assert!(said.contains("has format 2, and this version reads formats up to 1"), "{said}");
+    assert!(!kept.store("repair").0);
+}
