@@ -13,6 +13,7 @@ mod check;
 mod checkpoint;
 pub mod disk;
 mod error;
+pub mod fuzz;
 mod keeper;
 mod log;
 mod recovery;

@@ -39,6 +39,16 @@ pub(super) fn dir(lasting: bool, queue: QueueId) -> PathBuf {
     Path::new(if lasting { "queues" } else { "spill" }).join(format!("{:016x}", queue.0))
 }
 
+/// The file's header.
+pub(super) fn head(queue: QueueId, number: u64) -> Vec<u8> {
+    let mut head = Vec::with_capacity(FILE_HEAD as usize);
+    put_u64s(&mut head, &[MAGIC, queue.0, number]);
+    head.extend_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c::crc32c(&head);
+    head.extend_from_slice(&crc.to_le_bytes());
+    head
+}
+
 /// See the module.
 pub(super) struct Segment {
     pub(super) number: u64,
@@ -119,12 +129,7 @@ impl Segment {
     pub(super) fn create(disk: &dyn Disk, dir: &Path, queue: QueueId, number: u64) -> Result<Self, StoreError> {
         let mut segment = Self::known(dir, queue, number, FILE_HEAD, RoaringTreemap::new());
         let file = disk.create(&segment.path).map_err(StoreError::io("create", &segment.path))?;
-        let mut head = Vec::new();
-        put_u64s(&mut head, &[MAGIC, queue.0, number]);
-        head.extend_from_slice(&VERSION.to_le_bytes());
-        let crc = crc32c::crc32c(&head);
-        head.extend_from_slice(&crc.to_le_bytes());
-        file.write_at(&head, 0).map_err(StoreError::io("write", &segment.path))?;
+        file.write_at(&head(queue, number), 0).map_err(StoreError::io("write", &segment.path))?;
         segment.file = Some(file);
         segment.dirty = true;
         segment.sealed = false;

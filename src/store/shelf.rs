@@ -66,7 +66,7 @@ impl Shelf {
 
     /// Takes a segment that a checkpoint knows.
     pub(super) fn add_known(&mut self, segment: Segment) {
-        self.next_segment = self.next_segment.max(segment.number + 1);
+        self.next_segment = self.next_segment.max(segment.number.saturating_add(1));
         self.segments.push(segment);
     }
 

@@ -152,7 +152,7 @@ impl GroupReader {
                 };
                 return Err(StoreError::damaged(&self.path, at, what));
             };
-            let to = later.or(self.sealed_at).unwrap_or(at);
+            let to = later.or(self.sealed_at).unwrap_or(at).max(at);
             skipped.push((at, to));
             if later.is_none() {
                 return Ok(Next::End(false));
