@@ -133,3 +133,63 @@ fn a_newer_format_is_refused() {
     assert!(said.contains("has format 2, and this version reads formats up to 1"), "{said}");
     assert!(!kept.store("repair").0);
 }
+
+/// What a directory of a released version has, of which `tests/fixtures` keeps copies: a queue in segments, and more in the log.
+fn fixture(kept: &Kept) {
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(exchange::Declare { exchange: "orders", kind: "topic", durable: true, ..Default::default() });
+    c.call(durable("kept"));
+    c.call(queue::Bind { queue: "kept", exchange: "orders", routing_key: "new.#", ..Default::default() });
+    publish_all(&mut c, "kept", &["acked", "one", "two"]);
+    c.send(1, basic::Get { no_ack: true, ..get("kept") });
+    c.deliveries(1);
+    assert!(broker.stop().success());
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("later"));
+    publish_all(&mut c, "kept", &["three"]);
+    publish_all(&mut c, "later", &["four"]);
+    broker.kill();
+}
+
+/// Run with `LEVERET_WRITE_FIXTURE=tests/fixtures/data-vN` when a version with a new format is released.
+#[test]
+fn data_directories_of_released_versions_are_read() {
+    if let Ok(to) = std::env::var("LEVERET_WRITE_FIXTURE") {
+        let kept = Kept::new();
+        fixture(&kept);
+        copy(&kept.path(), to.as_ref(), true);
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for version in ["data-v1"] {
+        let kept = Kept::new();
+        copy(&root.join(version), &kept.path(), false);
+        let (ok, said) = kept.store("check");
+        assert!(ok, "{version}: {said}");
+        let broker = kept.start();
+        let mut c = broker.open();
+        c.publish("orders", "new.order", "five");
+        c.call(passive("kept"));
+        assert_eq!(drain(&mut c, "kept"), ["one", "two", "three", "five"], "{version}");
+        assert_eq!(drain(&mut c, "later"), ["four"], "{version}");
+    }
+}
+
+/// Copies a data directory; zeros at the end of a log file need not be kept.
+fn copy(from: &std::path::Path, to: &std::path::Path, cut: bool) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to, cut);
+        } else if entry.file_name() != "lock" {
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            if cut && to.extension().is_some_and(|extension| extension == "log") {
+                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                bytes.truncate(used.next_multiple_of(512));
+            }
+            std::fs::write(to, bytes).unwrap();
+        }
+    }
+}
