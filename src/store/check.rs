@@ -1,5 +1,6 @@
 //! Looking at a data directory that no broker uses, and mending it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
@@ -262,9 +263,9 @@ impl<P: Payload> Inspection<P> {
             .map(|shelf| owner(shelf.queue))
             .collect();
         for queue in with_messages {
-            if !self.names.contains_key(&queue) {
+            if let Entry::Vacant(vacant) = self.names.entry(queue) {
                 let (key, value) = names.define(queue);
-                self.names.insert(queue, String::new());
+                vacant.insert(String::new());
                 self.keeper.define(key, value);
             }
         }

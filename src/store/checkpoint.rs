@@ -4,6 +4,7 @@ use std::path::Path;
 
 use roaring::RoaringTreemap;
 
+use super::DefinitionBytes;
 use super::bytes::{Cursor, put_piece, put_u64s};
 use super::disk::Disk;
 use super::error::StoreError;
@@ -30,7 +31,7 @@ pub(super) struct Checkpoint {
     pub(super) clean: bool,
     /// Queues made from now on get ids from here on.
     pub(super) next_queue: u64,
-    pub(super) definitions: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub(super) definitions: Vec<DefinitionBytes>,
     pub(super) shelves: Vec<Shelf>,
 }
 
@@ -112,7 +113,7 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Checkpoint>, StoreError> {
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn salvage_definitions(disk: &dyn Disk) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+pub(super) fn salvage_definitions(disk: &dyn Disk) -> Result<Vec<DefinitionBytes>, StoreError> {
     let file = match disk.open(Path::new(FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -110,7 +110,7 @@ pub(super) fn recover<P: Payload>(
     let mut replay = Replay::new(&**disk, &keeper)?;
     let cut = replay.apply(&mut keeper, progress)?;
     replay.file(&mut keeper)?;
-    let used = keeper.applied().generation.max(keeper.from_generation() - 1);
+    let used = keeper.applied().generation.max(keeper.first_generation() - 1);
     let generation = replay.last_generation().max(used);
     keeper.retired_to(generation + 1);
     let lost = damaged_queues(&**disk, &mut keeper);
@@ -177,7 +177,7 @@ impl<'d> Replay<'d> {
         let names = disk.list(Path::new(log::DIR)).map_err(StoreError::io("list", log::DIR))?;
         let mut generations: Vec<_> = names.iter().filter_map(|name| log::generation_of(name)).collect();
         generations.sort_unstable();
-        generations.retain(|generation| *generation >= keeper.from_generation());
+        generations.retain(|generation| *generation >= keeper.first_generation());
         let mut heads = Vec::new();
         for generation in &generations {
             match GroupReader::open(disk, *generation)? {
@@ -191,7 +191,7 @@ impl<'d> Replay<'d> {
         }
         let begun = generations.get(heads.len()).copied();
         generations.truncate(heads.len());
-        let needed = keeper.from_generation();
+        let needed = keeper.first_generation();
         let first = generations.first().copied();
         if first.is_some_and(|first| first > needed) || first.is_none() && keeper.applied().generation >= needed {
             return Err(StoreError::Missing { file: log::file_path(needed) });

@@ -49,6 +49,9 @@ pub(super) fn head(queue: QueueId, number: u64) -> Vec<u8> {
     head
 }
 
+/// A file and its path.
+pub(super) type Open = (PathBuf, Arc<dyn DiskFile>);
+
 /// See the module.
 pub(super) struct Segment {
     pub(super) number: u64,
@@ -200,7 +203,7 @@ impl Segment {
     }
 
     /// The file, to be made durable.
-    pub(super) fn take_dirty(&mut self, disk: &dyn Disk) -> Result<Option<(PathBuf, Arc<dyn DiskFile>)>, StoreError> {
+    pub(super) fn take_dirty(&mut self, disk: &dyn Disk) -> Result<Option<Open>, StoreError> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(None);
         }

@@ -20,6 +20,9 @@ const COPIED_AT_ONCE: usize = if cfg!(test) { 512 } else { 1024 * 1024 };
 /// A full segment of which less than this part is wanted is written anew.
 const SPARSE_PERCENT: u64 = 25;
 
+/// A message to be written: its position, whether it lasts, and what writes it.
+pub(super) type Filing<'p> = (u64, bool, &'p dyn Fn(&mut Vec<u8>));
+
 /// See the module.
 pub(super) struct Shelf {
     pub(super) queue: QueueId,
@@ -115,7 +118,7 @@ impl Shelf {
         &mut self,
         disk: &dyn Disk,
         scratch: &mut Vec<u8>,
-        messages: &mut dyn Iterator<Item = (u64, bool, &'p dyn Fn(&mut Vec<u8>))>,
+        messages: &mut dyn Iterator<Item = Filing<'p>>,
     ) -> Result<(), StoreError> {
         let mut messages = messages.peekable();
         let Some((first, _, _)) = messages.peek() else { return Ok(()) };

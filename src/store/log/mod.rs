@@ -79,6 +79,7 @@ impl Spares {
 /// What was written of a group.
 pub(super) struct Written {
     /// Bytes; 0 if nothing needed to be.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare with it"))]
     pub(super) bytes: u64,
     /// Where the log ends now.
     pub(super) end: LogPosition,

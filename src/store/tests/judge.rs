@@ -123,7 +123,7 @@ pub(super) fn compare(
         for loaded in found {
             let at_least = loaded.position <= known.delivered_written;
             let at_most = loaded.position <= known.delivered;
-            if loaded.redelivered < at_least || loaded.redelivered > at_most {
+            if (at_least && !loaded.redelivered) || (loaded.redelivered && !at_most) {
                 return Err(format!("{:?}: redelivered of {} is wrong", queue.queue, loaded.position));
             }
         }

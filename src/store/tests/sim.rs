@@ -61,7 +61,7 @@ impl Change {
         | Self::Removed(path)
         | Self::Dir(path)
         | Self::DirRemoved(path)) = self;
-        path.parent().unwrap_or(Path::new(""))
+        path.parent().unwrap_or_else(|| Path::new(""))
     }
 
     fn apply(self, names: &mut BTreeMap<PathBuf, u64>, dirs: &mut BTreeSet<PathBuf>) {
