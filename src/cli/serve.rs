@@ -1,6 +1,7 @@
 //! `leveret`: runs the broker.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
@@ -9,6 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
+use super::log::Log;
 use crate::broker::compat::Compat;
 use crate::config::Config;
 use crate::server::Server;
@@ -97,8 +99,7 @@ impl ServeArgs {
     /// # Errors
     /// One line for a person to read: the port is in use, the data directory cannot be used.
     pub(super) fn run(self) -> Result<(), String> {
-        // On a thread of its own, and lossy: a stderr that nobody reads must not stop the broker.
-        let (log, _written_at_end) = tracing_appender::non_blocking(io::stderr());
+        let (log, _written_at_end) = Log::start(io::stderr());
         tracing_subscriber::fmt()
             .with_max_level(self.log_level)
             .with_writer(log)
@@ -112,7 +113,9 @@ impl ServeArgs {
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        runtime.block_on(serve(self.config()))
+        // As a task: the first thread is none of the workers, and each connection would have to be handed over to them.
+        let served = runtime.block_on(runtime.spawn(serve(self.config())));
+        served.unwrap_or_else(|error| Err(format!("the server failed: {error}")))
     }
 
     fn prepare_data_dir(&self) -> Result<(), String> {
@@ -156,15 +159,17 @@ async fn serve(config: Config) -> Result<(), String> {
     let server = Server::bind(config).map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
     let address = server.local_addr().map_err(|error| format!("cannot listen on {wanted}: {error}"))?;
     let shutdown = shutdown_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let mut stdout = io::stdout().lock();
-    let said =
-        writeln!(stdout, "Listening for AMQP on {address}\nServer startup complete").and_then(|()| stdout.flush());
-    drop(stdout);
-    if let Err(error) = said {
+    if let Err(error) = announce(address) {
         tracing::warn!(%error, "cannot write to stdout");
     }
     server.run(shutdown).await;
     Ok(())
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "Listening for AMQP on {address}\nServer startup complete")?;
+    stdout.flush()
 }
 
 /// Done when the process is asked to end.
