@@ -13,3 +13,4 @@ pub mod connection;
 pub mod error;
 pub mod output;
 pub mod server;
+mod socket;

@@ -111,6 +111,8 @@ impl ServeArgs {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .on_thread_park(crate::socket::before_park)
+            .on_thread_unpark(crate::socket::after_park)
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
         // As a task: the first thread is none of the workers, and each connection would have to be handed over to them.
