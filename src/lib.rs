@@ -15,3 +15,4 @@ pub mod output;
 pub mod persistence;
 pub mod server;
 pub mod store;
+mod socket;
