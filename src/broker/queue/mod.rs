@@ -301,7 +301,7 @@ impl Queue {
         state.touch(fx.now());
         if state.is_timed() {
             state.end_delays(fx.now());
-            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
+            while !state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx) {}
         }
         let entry = state.ready.pop();
         match &entry {
@@ -312,10 +312,11 @@ impl Queue {
             }
             None => {}
         }
-        let left = state.ready.len();
         if state.is_timed() {
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
             state.schedule(self, fx);
         }
+        let left = state.ready.len();
         state.release_publishers(fx);
         let change = state.charged as i64 - charged as i64;
         drop(state);
@@ -439,8 +440,11 @@ impl State {
                 finished = false;
                 break;
             }
-            if self.timed && !self.expire(queue, End::Passed, &mut expiring, fx) {
-                break;
+            if self.timed {
+                finished = self.expire(queue, End::Passed, &mut expiring, fx);
+                if !finished || self.ready.is_empty() {
+                    break; // the timers go on where it is not finished
+                }
             }
             let turn = if self.timed || self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
@@ -450,6 +454,7 @@ impl State {
             && !self.drop_head(queue, limits, fx)
         {
             fx.go_on(queue.clone());
+            finished = false;
         }
         if self.timed {
             if finished {
