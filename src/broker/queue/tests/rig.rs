@@ -361,6 +361,7 @@ impl Rig {
                 self.get(name, 0, true);
             }
         }
+        self.call_due();
         assert_eq!(self.memory.used(), 0);
     }
 
