@@ -415,6 +415,7 @@ impl Queue {
 }
 
 impl State {
+    #[inline]
     fn publish(&mut self, messages: &mut Vec<Message>) {
         if self.deleted {
             messages.clear();
@@ -422,7 +423,7 @@ impl State {
         }
         for message in messages.drain(..) {
             self.charged += message.cost();
-            if message.ttl_ms().is_some() {
+            if message.is_mortal() {
                 (self.mortal, self.timed) = (true, true);
             }
             self.ready.push(message);

@@ -60,7 +60,7 @@ impl Ready {
     }
 
     /// Takes the first.
-    #[inline]
+    #[inline(always)] // an entry is four words: given by reference it costs a delivery 2 %
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = if self.returned.is_empty() || self.arrived_is_first() {
             let (position, message) = self.arrived.pop_front()?;
