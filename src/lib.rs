@@ -14,5 +14,5 @@ pub mod error;
 pub mod output;
 pub mod persistence;
 pub mod server;
-pub mod store;
 mod socket;
+pub mod store;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use roaring::RoaringTreemap;
 
+use super::DefinitionBytes;
 use super::bytes::{Cursor, put_piece, put_u64s};
 use super::disk::Disk;
 use super::error::StoreError;
@@ -30,7 +31,7 @@ pub(super) struct Checkpoint {
     pub(super) clean: bool,
     /// Queues made from now on get ids from here on.
     pub(super) next_queue: u64,
-    pub(super) definitions: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub(super) definitions: Vec<DefinitionBytes>,
     pub(super) shelves: Vec<Shelf>,
 }
 

@@ -8,11 +8,12 @@ use foldhash::fast::RandomState;
 
 use super::Sink;
 use super::checkpoint::{self, Checkpoint};
-use super::disk::{Disk, DiskFile};
+use super::disk::Disk;
 use super::error::StoreError;
 use super::log::format::{Logged, ops};
 use super::log::read::{GroupReader, Next};
 use super::log::{self, Effect, LogPosition, Spares};
+use super::segment::DirtyFile;
 use super::shelf::Shelf;
 use crate::broker::journal::{Payload, QueueId, Request};
 
@@ -49,7 +50,7 @@ pub(super) struct Keeper<P> {
 /// A checkpoint to be written. It can be done elsewhere while the keeper goes on.
 pub(super) struct CheckpointJob {
     bytes: Vec<u8>,
-    dirty: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    dirty: Vec<DirtyFile>,
     garbage: Vec<PathBuf>,
     /// Files of the log before this generation are free then.
     from_generation: u64,
@@ -121,7 +122,7 @@ impl<P: Payload> Keeper<P> {
     }
 
     /// The first file of the log that is still needed.
-    pub(super) fn from_generation(&self) -> u64 {
+    pub(super) fn first_generation(&self) -> u64 {
         self.from_generation
     }
 

@@ -147,7 +147,7 @@ impl<'d> Replay<'d> {
         let names = disk.list(Path::new(log::DIR)).map_err(StoreError::io("list", log::DIR))?;
         let mut generations: Vec<_> = names.iter().filter_map(|name| log::generation_of(name)).collect();
         generations.sort_unstable();
-        generations.retain(|generation| *generation >= keeper.from_generation());
+        generations.retain(|generation| *generation >= keeper.first_generation());
         // A file without a header was begun and never written to; there is nothing behind it.
         let mut heads = Vec::new();
         for generation in &generations {

@@ -34,6 +34,9 @@ const RECORD_HEAD: usize = 17;
 /// The message survives a restart.
 const LASTING: u8 = 1;
 
+/// A file that is to be made durable.
+pub(super) type DirtyFile = (PathBuf, Arc<dyn DiskFile>);
+
 /// Where a queue's segments are.
 pub(super) fn dir(lasting: bool, queue: QueueId) -> PathBuf {
     Path::new(if lasting { "queues" } else { "spill" }).join(format!("{:016x}", queue.0))
@@ -192,7 +195,7 @@ impl Segment {
     }
 
     /// The file, to be made durable.
-    pub(super) fn take_dirty(&mut self, disk: &dyn Disk) -> Result<Option<(PathBuf, Arc<dyn DiskFile>)>, StoreError> {
+    pub(super) fn take_dirty(&mut self, disk: &dyn Disk) -> Result<Option<DirtyFile>, StoreError> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(None);
         }

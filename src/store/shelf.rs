@@ -17,6 +17,9 @@ const POSITIONS_AT_ONCE: usize = 1024;
 /// A full segment of which less than this part is wanted is written anew.
 const SPARSE_PERCENT: u64 = 25;
 
+/// A message to be written: its position, whether it survives a restart, and what appends its bytes.
+pub(super) type Filed<'p> = (u64, bool, &'p dyn Fn(&mut Vec<u8>));
+
 /// See the module.
 pub(super) struct Shelf {
     pub(super) queue: QueueId,
@@ -112,7 +115,7 @@ impl Shelf {
         &mut self,
         disk: &dyn Disk,
         scratch: &mut Vec<u8>,
-        messages: &mut dyn Iterator<Item = (u64, bool, &'p dyn Fn(&mut Vec<u8>))>,
+        messages: &mut dyn Iterator<Item = Filed<'p>>,
     ) -> Result<(), StoreError> {
         let mut messages = messages.peekable();
         let Some((first, _, _)) = messages.peek() else { return Ok(()) };

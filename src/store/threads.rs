@@ -102,7 +102,7 @@ pub(super) fn start<P: Payload>(
         sink,
         low: Default::default(),
         failed: AtomicBool::new(false),
-        from_generation: AtomicU64::new(keeper.from_generation()),
+        from_generation: AtomicU64::new(keeper.first_generation()),
     });
     let writer = Writer {
         log: LogWriter::new(disk.clone(), spares.clone(), generation),
@@ -314,7 +314,7 @@ impl<P: Payload> Keeping<P> {
         }
         let newest = self.keeper.applied().generation;
         let idle = self.last_written.elapsed() > IDLE;
-        let unfinished = self.keeper.is_changed() || self.keeper.from_generation() < newest;
+        let unfinished = self.keeper.is_changed() || self.keeper.first_generation() < newest;
         let keep = match (self.keeper.wants_checkpoint(), idle && unfinished) {
             (_, true) => newest,
             (true, _) => newest.saturating_sub(1),
@@ -328,7 +328,7 @@ impl<P: Payload> Keeping<P> {
         if !self.keeper.retire_step(keep)? {
             return Ok(true);
         }
-        self.health.from_generation.store(self.keeper.from_generation(), Ordering::SeqCst);
+        self.health.from_generation.store(self.keeper.first_generation(), Ordering::SeqCst);
         let job = self.keeper.checkpoint(false)?;
         self.writing = true;
         let (disk, done) = (self.disk.clone(), self.to_self.clone());

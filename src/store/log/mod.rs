@@ -78,8 +78,6 @@ impl Spares {
 
 /// What was written of a group.
 pub(super) struct Written {
-    /// Bytes; 0 if nothing needed to be.
-    pub(super) bytes: u64,
     /// Where the log ends now.
     pub(super) end: LogPosition,
     /// What the group means.
@@ -149,7 +147,7 @@ impl LogWriter {
             self.offset += len;
             self.filled = self.filled.max(self.offset);
         }
-        Ok(Written { bytes: len, end: self.end(), effects: std::mem::take(&mut self.encoder.effects) })
+        Ok(Written { end: self.end(), effects: std::mem::take(&mut self.encoder.effects) })
     }
 
     /// Makes everything durable that was written. After an error nothing that was not durable before may be said to be.
