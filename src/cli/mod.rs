@@ -3,7 +3,6 @@
 mod log;
 pub mod perf;
 mod serve;
-mod store;
 
 use clap::{Parser, Subcommand};
 
@@ -24,8 +23,6 @@ pub struct Cli {
 enum Command {
     /// Measure a broker: throughput, latency, churn, memory
     Perf(Box<perf::Args>),
-    /// Look at a data directory that no broker uses, and mend it
-    Store(store::StoreArgs),
 }
 
 impl Cli {
@@ -36,7 +33,6 @@ impl Cli {
     pub fn run(self) -> Result<(), String> {
         match self.command {
             None => self.serve.run(),
-            Some(Command::Store(args)) => args.run(),
             Some(Command::Perf(args)) => perf::run(&args).map_err(|error| error.to_string()),
         }
     }

@@ -22,8 +22,7 @@ pub enum StoreError {
     },
     /// Bytes are not what was written.
     #[error(
-        "'{file}' is damaged at offset {offset}: {what}; stop the broker and run `leveret store check` to see what is affected, then \
-         `leveret store repair` to leave it out"
+        "'{file}' is damaged at offset {offset}: {what}; restore the data directory from a copy, or begin with another by --data-dir"
     )]
     Damaged {
         /// The file, below the data directory.
@@ -34,7 +33,9 @@ pub enum StoreError {
         what: String,
     },
     /// A file is not there.
-    #[error("'{file}' is missing, and it held messages; `leveret store repair` goes on without them")]
+    #[error(
+        "'{file}' is missing, and it held messages; restore the data directory from a copy, or begin with another by --data-dir"
+    )]
     Missing {
         /// The file, below the data directory.
         file: PathBuf,

@@ -9,7 +9,6 @@
 //! empties files of the log and writes checkpoints. `recovery` makes the keeper's knowledge anew.
 
 mod bytes;
-mod check;
 mod checkpoint;
 pub mod disk;
 mod error;
@@ -18,8 +17,6 @@ mod log;
 mod recovery;
 mod segment;
 mod shelf;
-#[cfg(test)]
-mod tests;
 mod threads;
 
 use std::fmt;
@@ -28,7 +25,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use check::{Report, check, repair};
 pub use error::StoreError;
 pub use threads::Store;
 
