@@ -33,7 +33,7 @@ pub(crate) fn play(uri: &Uri, script: &Script, prefix: String) -> Answers {
         heard: BTreeMap::new(),
         notes: Vec::new(),
         news: 0,
-        slow: script.steps.iter().any(makes_quorum_queue),
+        rest: if script.steps.iter().any(makes_quorum_queue) { REST_QUORUM } else { REST },
     };
     let answers = script.steps.iter().map(|step| player.step(step)).collect();
     player.clean(script);
@@ -42,8 +42,10 @@ pub(crate) fn play(uri: &Uri, script: &Script, prefix: String) -> Answers {
 
 /// The connection that looks at queues.
 const BYSTANDER: char = '~';
-/// How long a quorum queue has to come to rest between two looks: it applies what its log has, not what was sent.
-const REST: Duration = Duration::from_millis(15);
+/// How long queues have to come to rest between two looks, and how many looks must agree. RabbitMQ's classic queues tell
+/// their counts before they look at what was sent earlier, and its quorum queues apply what their log has.
+const REST: (Duration, usize) = (Duration::from_millis(3), 2);
+const REST_QUORUM: (Duration, usize) = (Duration::from_millis(25), 3);
 const ROUNDS_MAX: usize = 200;
 
 struct Player<'a> {
@@ -55,7 +57,7 @@ struct Player<'a> {
     notes: Vec<String>,
     /// Grows with everything that is heard.
     news: u64,
-    slow: bool,
+    rest: (Duration, usize),
 }
 
 impl Player<'_> {
@@ -149,16 +151,14 @@ impl Player<'_> {
         self.ping();
         let (mut before, mut quiet) = (self.news, 0);
         for _ in 0..ROUNDS_MAX {
-            if self.slow {
-                std::thread::sleep(REST);
-            }
             self.look();
             self.ping();
             quiet = if self.news == before { quiet + 1 } else { 0 };
-            if quiet > usize::from(self.slow) {
+            if quiet >= self.rest.1 {
                 break;
             }
             before = self.news;
+            std::thread::sleep(self.rest.0);
         }
     }
 
