@@ -16,7 +16,7 @@ use crate::link::{Gone, PATIENCE};
 use crate::names::Names;
 use crate::said::Said;
 use crate::script::Script;
-use crate::step::{Action, Place, Step};
+use crate::step::{Action, Place, Step, Target};
 use crate::uri::Uri;
 use crate::watch::{Counts, FIRST_CHANNEL, Watch};
 
@@ -114,7 +114,10 @@ impl Player<'_> {
             _ => None,
         };
         let channel = self.connection(place.connection).channels.get(&place.channel);
-        let tag = target.map(|target| channel.map_or_else(|| None, |channel| channel.find(target)));
+        let tag = target.map(|target| match (target, channel) {
+            (Target::Tag(tag), _) => Some(*tag),
+            (target, channel) => channel.and_then(|channel| channel.find(target)),
+        });
         if tag == Some(None) {
             self.notes.push(format!("{place} nothing to settle"));
             return Ok(());
