@@ -82,8 +82,8 @@ impl Heard {
 
 /// A message behind `line`: exchange, key, body, properties.
 pub(crate) fn show_message(line: LineWriter, message: Arrived, names: &mut Names) -> LineWriter {
-    let line = line.word(names.to_script(&message.exchange)).word(names.to_script(&message.key)).word(&message.body);
-    let mut properties = names.properties_to_script(message.properties);
+    let line = line.word(names.show(&message.exchange)).word(names.show(&message.key)).word(&message.body);
+    let mut properties = names.show_properties(message.properties);
     properties.headers = properties.headers.map(comparable_headers);
     properties.to_line(line)
 }

@@ -13,6 +13,8 @@ mod names;
 mod notation;
 mod player;
 mod pool;
+#[cfg(test)]
+mod properties;
 mod recording;
 mod run;
 mod said;

@@ -54,16 +54,16 @@ impl Names {
     }
 
     /// Received properties as scripts show them.
-    pub(crate) fn properties_to_script(&mut self, mut properties: Properties) -> Properties {
+    pub(crate) fn show_properties(&mut self, mut properties: Properties) -> Properties {
         for text in properties.texts.values_mut() {
-            *text = self.to_script(&*text);
+            *text = self.show(&*text);
         }
-        properties.headers = properties.headers.map(|table| map_table(&table, &mut |bytes| self.to_script(bytes)));
+        properties.headers = properties.headers.map(|table| map_table(&table, &mut |bytes| self.show(bytes)));
         properties
     }
 
     /// Received text as scripts show it.
-    pub(crate) fn to_script(&mut self, received: impl AsRef<[u8]>) -> Vec<u8> {
+    pub(crate) fn show(&mut self, received: impl AsRef<[u8]>) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(received.as_ref()) else {
             return received.as_ref().to_vec();
         };

@@ -18,13 +18,14 @@ pub(crate) struct Place {
 impl Place {
     fn parse(text: &str) -> Read<Self> {
         let mut chars = text.chars();
-        match (chars.next(), chars.as_str()) {
-            (Some(connection @ 'a'..='z'), "") => Ok(Self { connection, channel: 0 }),
-            (Some(connection @ 'a'..='z'), digits) => match parse(digits)? {
-                channel @ 1..=99 => Ok(Self { connection, channel }),
-                _ => error("channels are 1 to 99"),
-            },
-            _ => error(format!("{text:?} is no channel: a1 is the first of connection a")),
+        let connection = chars.next().filter(char::is_ascii_lowercase);
+        let channel = match chars.as_str() {
+            "" => Some(0),
+            digits => digits.parse().ok().filter(|channel| (1..=99).contains(channel)),
+        };
+        match (connection, channel) {
+            (Some(connection), Some(channel)) => Ok(Self { connection, channel }),
+            _ => error(format!("{text:?} is no channel: connections are a to z, their channels a1 to a99")),
         }
     }
 }

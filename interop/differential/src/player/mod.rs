@@ -3,22 +3,24 @@
 //! After a step the player waits until nothing more can come of it: answers and confirms are counted, every channel is
 //! asked for a sign of life, and a bystander counts the messages of all queues until two looks agree.
 
+mod cleaning;
+mod hearing;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use leveret_protocol::FieldValue;
-use leveret_protocol::method::{channel, connection};
+use leveret_protocol::method::connection;
 
-use crate::answer::{Heard, show_message};
+use crate::answer::Heard;
 use crate::connection::Connection;
 use crate::line::LineWriter;
 use crate::link::{Gone, PATIENCE};
 use crate::names::Names;
-use crate::said::Said;
 use crate::script::Script;
 use crate::step::{Action, Place, Step, Target};
 use crate::uri::Uri;
-use crate::watch::{Counts, FIRST_CHANNEL, Watch};
+use crate::watch::{Counts, Watch};
 
 /// The answers to each step of a script.
 pub(crate) type Answers = Vec<Vec<String>>;
@@ -74,7 +76,7 @@ impl Player<'_> {
             lines.extend(heard.into_lines(place));
         }
         for (queue, counts) in self.watch.changes() {
-            let line = LineWriter::new("queue").word(self.names.to_script(queue));
+            let line = LineWriter::new("queue").word(self.names.show(queue));
             lines.push(match counts {
                 Counts::Gone => line.flag("gone", true).finish(),
                 Counts::Here { ready, consumers } => {
@@ -236,176 +238,6 @@ impl Player<'_> {
         self.connection(letter).forget();
         self.watch.lost(letter, BYSTANDER);
     }
-
-    // --- Hearing ---
-
-    fn hear(&mut self, letter: char, number: u16, said: Said) {
-        if number >= FIRST_CHANNEL {
-            return self.hear_look(letter, number, &said);
-        }
-        let place = Place { connection: letter, channel: number };
-        let connection = self.connections.entry(letter).or_default();
-        let channel = connection.channels.entry(number).or_default();
-        let heard = self.heard.entry(place).or_default();
-        if !matches!(said, Said::FlowOk) {
-            self.news += 1;
-        }
-        let names = &mut self.names;
-        match said {
-            Said::FlowOk => channel.pings = channel.pings.saturating_sub(1),
-            Said::Reply { name: "channel.open-ok", .. } => drop(channel.fulfil("channel.open-ok")),
-            Said::Reply { name: "connection.close-ok", .. } => {
-                heard.reply("connection.close-ok".to_owned());
-                connection.forget();
-                self.watch.lost(letter, BYSTANDER);
-            }
-            Said::Reply { name: name @ "channel.close-ok", .. } => {
-                channel.open = false;
-                channel.expected.clear();
-                channel.pings = 0;
-                heard.reply(name.to_owned());
-            }
-            Said::Reply { name, text } => {
-                let wanted = if name == "basic.get-empty" { "basic.get" } else { name };
-                if let Some(Action::Consume { no_ack: true, .. }) = channel.fulfil(wanted).and_then(|e| e.action) {
-                    text.iter().for_each(|tag| channel.consumes_without_ack(tag.clone()));
-                }
-                let line = LineWriter::new(name);
-                heard.reply(match text {
-                    Some(text) => line.word(names.to_script(text)).finish(),
-                    None => line.finish(),
-                });
-            }
-            Said::DeclareOk { queue, ready, consumers } => {
-                let declared = channel.fulfil("queue.declare-ok").and_then(|expected| expected.action);
-                let line = LineWriter::new("queue.declare-ok").word(names.to_script(&queue));
-                heard.reply(line.word(ready.to_string()).word(consumers.to_string()).finish());
-                if let Some(declare) = declared {
-                    self.watch_declared(place, queue, &declare);
-                }
-            }
-            Said::GetOk { tag, redelivered, left, message } => {
-                let expected = channel.fulfil("basic.get").and_then(|expected| expected.action);
-                if !matches!(expected, Some(Action::Get { no_ack: true, .. })) {
-                    channel.delivered("", tag, &message.body);
-                }
-                let line =
-                    LineWriter::new("basic.get-ok").named("tag", tag.to_string()).flag("redelivered", redelivered);
-                heard.reply(show_message(line.named("left", left.to_string()), message, names).finish());
-            }
-            Said::Deliver { consumer, tag, redelivered, message } => {
-                channel.delivered(&consumer, tag, &message.body);
-                let shown = names.to_script(&consumer);
-                let line = LineWriter::new("basic.deliver").word(&shown).named("tag", tag.to_string());
-                let line = show_message(line.flag("redelivered", redelivered), message, names);
-                heard.delivered(String::from_utf8_lossy(&shown).into_owned(), line.finish());
-            }
-            Said::Return { code, text, message } => {
-                let line = LineWriter::new("basic.return").word(code.to_string()).word(text);
-                heard.returned(show_message(line, message, names).finish());
-            }
-            Said::Confirm { ack, tag, multiple } => heard.confirmed(ack, channel.confirmed(tag, multiple)),
-            Said::Cancel { consumer } => {
-                heard.cancelled(LineWriter::new("basic.cancel").word(names.to_script(consumer)).finish());
-            }
-            Said::Close { code, text, method } => {
-                let what = if number == 0 { "connection.close" } else { "channel.close" };
-                let line = LineWriter::new(what).word(code.to_string()).word(names.to_script(text)).word(method);
-                heard.closed(line.finish());
-                self.closed(letter, number);
-            }
-        }
-    }
-
-    fn hear_look(&mut self, letter: char, number: u16, said: &Said) {
-        let counts = match *said {
-            Said::DeclareOk { ready, consumers, .. } => Counts::Here { ready, consumers },
-            Said::Close { .. } => {
-                self.closed(letter, number);
-                Counts::Gone
-            }
-            _ => {
-                let channel = self.connection(letter).channels.entry(number).or_default();
-                channel.expected.clear();
-                channel.pings = 0;
-                return;
-            }
-        };
-        self.news += u64::from(self.watch.saw(letter, number, counts));
-    }
-
-    /// Answers a close of the broker.
-    fn closed(&mut self, letter: char, number: u16) {
-        let connection = self.connection(letter);
-        if let Some(link) = &mut connection.link {
-            match number {
-                0 => link.write(0, connection::CloseOk {}),
-                number => link.write(number, channel::CloseOk {}),
-            }
-            let _ = link.flush(); // the broker may have gone already
-        }
-        connection.channels.remove(&number);
-        if number == 0 {
-            self.give_up(letter);
-        }
-    }
-
-    fn lost(&mut self, place: Option<Place>) {
-        self.news += 1;
-        if let Some(place) = place {
-            self.notes.push(format!("{} gone", place.connection)); // how it went is the operating system's word
-            self.give_up(place.connection);
-        }
-    }
-
-    // --- The end ---
-
-    fn clean(mut self, script: &Script) {
-        for connection in self.connections.values_mut() {
-            if let Some(link) = connection.link.take() {
-                link.close();
-            }
-        }
-        let mut deletes: Vec<Action> = self.names.made_queues().map(|queue| delete_queue(queue.to_owned())).collect();
-        for step in &script.steps {
-            match &step.action {
-                Action::QueueDeclare { queue, .. } => deletes.push(delete_queue(queue.clone())),
-                Action::ExchangeDeclare { exchange, .. } => deletes.push(delete_exchange(exchange.clone())),
-                _ => {}
-            }
-        }
-        deletes.retain(is_own);
-        let mut cleaner = Connection::default();
-        for (number, delete) in (1..).zip(&deletes) {
-            if cleaner.send(self.uri, number, delete, &self.names, 0).is_err() {
-                return;
-            }
-        }
-        if let Some(mut link) = cleaner.link {
-            let deadline = Instant::now() + PATIENCE;
-            let mut answered = 0;
-            while answered < deletes.len() * 2 && Instant::now() < deadline {
-                match link.read(deadline) {
-                    Ok(said) => answered += said.len(), // channel.open-ok and delete-ok, or a close
-                    Err(_) => return,
-                }
-            }
-            link.close();
-        }
-    }
-}
-
-fn delete_queue(queue: String) -> Action {
-    Action::QueueDelete { queue, if_unused: false, if_empty: false, nowait: false }
-}
-
-fn delete_exchange(exchange: String) -> Action {
-    Action::ExchangeDelete { exchange, if_unused: false, nowait: false }
-}
-
-fn is_own(delete: &Action) -> bool {
-    matches!(delete, Action::QueueDelete { queue: name, .. } | Action::ExchangeDelete { exchange: name, .. }
-        if name.starts_with('@') || name.starts_with("amq.gen-"))
 }
 
 fn makes_quorum_queue(step: &Step) -> bool {
