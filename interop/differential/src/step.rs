@@ -238,6 +238,11 @@ impl fmt::Display for Step {
 }
 
 impl Action {
+    /// Whether it is the end of a channel or a connection.
+    pub(crate) const fn ends_consumers(&self) -> bool {
+        matches!(self, Self::ChannelClose | Self::ConnectionClose | Self::ConnectionDrop)
+    }
+
     fn from_line(name: &str, l: &mut Line) -> Read<Self> {
         let action = match name {
             "exchange.declare" => Self::ExchangeDeclare {

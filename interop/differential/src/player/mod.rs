@@ -48,6 +48,8 @@ const BYSTANDER: char = '~';
 /// their counts before they look at what was sent earlier, and its quorum queues apply what their log has.
 const REST: (Duration, usize) = (Duration::from_millis(3), 2);
 const REST_QUORUM: (Duration, usize) = (Duration::from_millis(25), 3);
+/// How long RabbitMQ's quorum queues may take to hear that a channel is gone; closing it does not wait for that.
+const LOSS_NOTICED: Duration = Duration::from_millis(300);
 const ROUNDS_MAX: usize = 200;
 
 struct Player<'a> {
@@ -69,6 +71,9 @@ impl Player<'_> {
         }
         if step.pipelined {
             return Vec::new();
+        }
+        if self.rest == REST_QUORUM && step.action.ends_consumers() {
+            std::thread::sleep(LOSS_NOTICED);
         }
         self.settle();
         let mut lines: Vec<String> = std::mem::take(&mut self.notes);
