@@ -40,3 +40,22 @@ impl Difference {
         lines.join("\n")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_shown_with_the_steps_before_it() {
+        let script = Script::parse("s", "a1 tx.select\na1 tx.commit\na1 tx.rollback\n").unwrap();
+        let lines = |step| vec![format!("both {step}"), format!("one {step}")];
+        let wanted: Answers = (0..3).map(lines).collect();
+        let mut got = wanted.clone();
+        got[1][1] = "another".to_owned();
+        got[2].clear();
+        let difference = Difference::first(&script, &wanted, &got, &Expectations::default()).unwrap();
+        let shown = "FAIL s: step 2 of 3\n    a1 tx.select\n    a1 tx.commit\n  - one 1\n  + another";
+        assert_eq!(difference.show(&script), shown);
+        assert_eq!(Difference::first(&script, &wanted, &wanted, &Expectations::default()), None);
+    }
+}

@@ -119,3 +119,21 @@ fn map_value(value: &FieldValue, text: &mut dyn FnMut(&[u8]) -> Vec<u8>) -> Fiel
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_on_the_wire_are_shown_as_in_scripts() {
+        let mut names = Names::new("df1.".to_owned());
+        assert_eq!(names.to_wire("@q"), "df1.q");
+        assert_eq!(names.show("no queue 'df1.q' in vhost '/'"), b"no queue '@q' in vhost '/'");
+        assert_eq!(names.show("amq.gen-x_Y-1 and amq.ctag-2 and amq.gen-x_Y-1"), b"$gen1 and $ctag1 and $gen1");
+        assert_eq!(names.to_wire("$gen1"), "amq.gen-x_Y-1");
+        assert_eq!(names.to_wire("$gen2"), "$gen2");
+        assert_eq!(names.show("amq.rabbitmq.reply-to"), b"amq.rabbitmq.reply-to");
+        assert_eq!(names.show("amq.rabbitmq.reply-to.g1hk=.x/y+z=="), b"$reply1");
+        assert_eq!(names.show("amq.gen-*"), b"amq.gen-*");
+    }
+}

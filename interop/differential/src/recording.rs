@@ -108,3 +108,26 @@ impl Recording {
         Some(recording)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_read_as_it_was_written() {
+        let script = |name| Script::parse(name, "a1 tx.select\nsleep 1\na1 tx.commit\n").unwrap();
+        let answers = vec![vec!["a1 tx.select-ok".to_owned()], vec![], vec!["one".to_owned(), "two".to_owned()]];
+        let mut recording = Recording::new("of a test".to_owned());
+        recording.add(&script("stable"), Some(answers.clone()));
+        recording.add(&script("unstable"), None);
+        let path = std::env::temp_dir().join(format!("differential-{}", std::process::id()));
+        recording.save(&path).unwrap();
+        let read = Recording::load(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(read.of(&script("stable")), Recorded::Answers(read) if read == answers));
+        assert!(matches!(read.of(&script("unstable")), Recorded::Unstable));
+        assert!(matches!(read.of(&script("new")), Recorded::Missing));
+        let changed = Script::parse("stable", "a1 tx.select\n").unwrap();
+        assert!(matches!(read.of(&changed), Recorded::Missing));
+    }
+}
