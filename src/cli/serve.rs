@@ -37,7 +37,7 @@ pub struct ServeArgs {
     data_dir: PathBuf,
 
     /// When something counts as kept: group (flushed to disk, in groups), os (handed to the system: survives kill -9 but not a
-    /// power cut), or interval:<ms> (the same, flushed at that interval)
+    /// power cut), or `interval:<ms>` (the same, flushed at that interval)
     #[arg(long, env = "LEVERET_DURABILITY", default_value = "group", value_name = "WHEN")]
     durability: Durability,
 
