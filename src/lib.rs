@@ -14,4 +14,5 @@ pub mod error;
 pub mod output;
 pub mod persistence;
 pub mod server;
+mod socket;
 pub mod store;

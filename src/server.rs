@@ -145,7 +145,7 @@ impl Server {
             if let Err(error) = socket.set_nodelay(true) {
                 warn!(%peer, %error, "cannot set TCP_NODELAY");
             }
-            connection::serve(socket, Some(peer), shared).await;
+            connection::serve(crate::socket::Socket::new(socket), Some(peer), shared).await;
             drop(alive);
         });
     }

@@ -1,7 +1,7 @@
 //! A broker is killed by `kill -9` at random moments while clients work with it; started again, it must have everything that it
 //! confirmed and nothing whose ack had become durable.
 //!
-//! `LEVERET_CRASH_ROUNDS` (default 20) and `LEVERET_CRASH_SEED` choose how much and what; the seed is printed.
+//! `LEVERET_CRASH_ROUNDS` (default 20) and `LEVERET_CRASH_SEED` choose how much and what; a failure names the seed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc;
@@ -55,7 +55,6 @@ fn setting(name: &str) -> Option<u64> {
 fn what_was_confirmed_survives_kill_9() {
     let seed = setting("LEVERET_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let rounds = setting("LEVERET_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    eprintln!("LEVERET_CRASH_SEED={seed}");
     let mut random = Random(seed);
     let kept = Kept::new();
     set_up(&kept.start());
@@ -109,10 +108,10 @@ fn publisher(broker: &Process, id: u64, from: u64, kind: u64) -> JoinHandle<Publ
             while sent < confirmed + WINDOW {
                 let number = (id, from + sent);
                 sent += 1;
-                let copies = number.1 % 3 == 0;
+                let copies = number.1.is_multiple_of(3);
                 published.insert(number, (copies, false));
                 let (exchange, key) = if copies { (FANOUT, "") } else { ("", QUEUES[0]) };
-                let size = if kind > 0 && number.1 % 50 == 0 { kind * 100_000 } else { number.1 % 400 };
+                let size = if kind > 0 && number.1.is_multiple_of(50) { kind * 100_000 } else { number.1 % 400 };
                 let mut body = format!("{id} {} ", number.1).into_bytes();
                 body.resize(body.len() + size as usize, b'x');
                 c.publish_as(1, publish(exchange, key), &persistent(), &body);

@@ -110,8 +110,10 @@ impl Payload for Kept {
     }
 }
 
+type Keys<'a> = Vec<&'a [u8]>;
+
 /// Keys of CC and of BCC: each behind an octet that says which, and one for its length.
-fn read_keys(mut rest: &[u8]) -> Option<(Vec<&[u8]>, Vec<&[u8]>)> {
+fn read_keys(mut rest: &[u8]) -> Option<(Keys<'_>, Keys<'_>)> {
     let (mut cc, mut bcc) = (Vec::new(), Vec::new());
     while let Some(([which, len], behind)) = rest.split_first_chunk() {
         let (key, behind) = behind.split_at_checked(usize::from(*len))?;

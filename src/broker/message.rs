@@ -10,7 +10,7 @@ use super::moment::Moment;
 pub(super) const INLINE_BODY_MAX: usize = 8 * 1024;
 
 /// What a queued message costs beside its bytes: the allocation's head and its entry in a queue.
-const OVERHEAD: usize = 96;
+const OVERHEAD: usize = 80;
 
 /// The message survives a restart in a durable queue.
 const PERSISTENT: u8 = 1;
@@ -20,6 +20,8 @@ const DIED: u8 = 1 << 1;
 const MORE_KEYS: u8 = 1 << 2;
 /// The sender gave a priority.
 const PRIORITY: u8 = 1 << 3;
+/// It has a time to live of its own.
+const MORTAL: u8 = 1 << 4;
 
 /// A message that was accepted for routing. Cloning it clones a handle, never a byte.
 #[derive(Clone)]
@@ -27,7 +29,8 @@ pub struct Message(ThinArc<Head, u8>);
 
 /// The tail of the allocation is `exchange routing_key properties more_keys body`; the lengths stand here, but that of the keys.
 struct Head {
-    large_body: Option<Bytes>,
+    /// Boxed, since few messages have one and all have this head.
+    large_body: Option<Box<Bytes>>,
     arrived: Moment,
     body_len: u32,
     properties_len: u32,
@@ -37,11 +40,12 @@ struct Head {
     routing_key_len: u8,
     flags: u8,
     priority: u8,
-    /// Milliseconds; all ones for none.
+    /// Milliseconds, if it is mortal.
     ttl: [u8; 6],
 }
 
-const NO_TTL: u64 = (1 << 48) - 1;
+/// The longest time to live that the head has room for: 8 900 years.
+const TTL_MAX: u64 = (1 << 48) - 1;
 
 /// What a message is made of.
 pub struct Parts<'a> {
@@ -146,16 +150,19 @@ impl Message {
             flags |= MORE_KEYS;
             life.more_keys.write(scratch);
         }
-        let [_, _, ttl @ ..] = life.ttl_ms.unwrap_or(NO_TTL).min(NO_TTL).to_be_bytes();
+        if life.ttl_ms.is_some() {
+            flags |= MORTAL;
+        }
+        let [_, _, ttl @ ..] = life.ttl_ms.unwrap_or(0).min(TTL_MAX).to_be_bytes();
         let body_len = parts.body.as_slice().len();
         let large_body = if body_len <= INLINE_BODY_MAX {
             scratch.extend_from_slice(parts.body.as_slice());
             None
         } else {
-            Some(match parts.body {
+            Some(Box::new(match parts.body {
                 Body::Borrowed(body) => Bytes::copy_from_slice(body),
                 Body::Owned(body) => body,
-            })
+            }))
         };
         let head = Head {
             large_body,
@@ -205,7 +212,7 @@ impl Message {
     /// The body when it is large enough to be written by reference.
     #[inline]
     pub fn shared_body(&self) -> Option<&Bytes> {
-        self.head().large_body.as_ref()
+        self.head().large_body.as_deref()
     }
 
     /// Length of the body in bytes.
@@ -231,11 +238,17 @@ impl Message {
         self.head().arrived
     }
 
+    /// Whether it has a time to live of its own.
+    #[inline]
+    pub fn is_mortal(&self) -> bool {
+        self.head().flags & MORTAL != 0
+    }
+
     /// Its own time to live in milliseconds.
     #[inline]
     pub fn ttl_ms(&self) -> Option<u64> {
         let [a, b, c, d, e, f] = self.head().ttl;
-        Some(u64::from_be_bytes([0, 0, a, b, c, d, e, f])).filter(|ttl| *ttl != NO_TTL)
+        self.is_mortal().then(|| u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
     }
 
     /// Its own priority.
@@ -288,7 +301,7 @@ impl Message {
     /// The memory in bytes that one queue is charged for holding it.
     #[inline]
     pub fn cost(&self) -> usize {
-        let large = self.head().large_body.as_ref().map_or(0, Bytes::len);
+        let large = self.shared_body().map_or(0, Bytes::len);
         OVERHEAD + (self.0.slice.len() + large) / usize::from(self.head().copies)
     }
 
@@ -349,7 +362,7 @@ mod tests {
             assert_eq!((m.ttl_ms(), m.priority(), m.has_died(), m.is_persistent()), (ttl_ms, priority, died, died));
             assert_eq!((m.arrived(), m.failed(), m.more_keys()), (Moment(7), 3, (vec![], vec![])));
         }
-        assert_eq!(size_of::<Head>(), 64);
+        assert_eq!(size_of::<Head>(), 40);
     }
 
     #[test]

@@ -147,9 +147,7 @@ impl Broker {
 
     /// Does some of what is due now. True if there may be more.
     pub fn on_time(&self, fx: &mut Effects) -> bool {
-        let due = self.timers.take_due(fx.now(), DUE_MAX);
-        let more = due.len() == DUE_MAX;
-        for due in due {
+        for due in self.timers.take_due(fx.now(), DUE_MAX) {
             match due {
                 Due::Queue(queue) => queue.on_time(fx),
                 Due::Connection(outbox) => {
@@ -160,7 +158,7 @@ impl Broker {
             }
         }
         fx.apply();
-        more
+        self.timers.is_due(fx.now())
     }
 
     /// The reply consumers.

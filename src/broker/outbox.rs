@@ -123,7 +123,7 @@ pub struct Taken {
     pub released: bool,
     /// See [`Outbox::disk_is_ready`].
     pub disk_is_ready: bool,
-    /// See [`Outbox::look_at_time`].
+    /// A moment that the connection waits for has come.
     pub timed: bool,
 }
 

@@ -88,6 +88,11 @@ impl Timers {
         due
     }
 
+    /// Whether somebody's moment has come.
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        self.state.lock().waiting.first_key_value().is_some_and(|((at, _), _)| *at <= now)
+    }
+
     /// The next moment; `waker` is woken when an earlier one comes up.
     pub fn sleep(&self, waker: &Waker) -> Moment {
         let mut state = self.state.lock();

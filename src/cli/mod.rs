@@ -1,5 +1,6 @@
 //! The command line: what was typed, and what it means.
 
+mod log;
 pub mod perf;
 mod serve;
 mod store;

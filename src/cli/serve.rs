@@ -2,6 +2,7 @@
 
 use std::io;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
+use super::log::Log;
 use crate::broker::arguments::QueueType;
 use crate::broker::compat::Compat;
 use crate::config::{Config, DISK_FREE_LIMIT_BYTES};
@@ -35,7 +37,7 @@ pub struct ServeArgs {
     data_dir: PathBuf,
 
     /// When something counts as kept: group (flushed to disk, in groups), os (handed to the system: survives kill -9 but not a
-    /// power cut), or interval:<ms> (the same, flushed at that interval)
+    /// power cut), or `interval:<ms>` (the same, flushed at that interval)
     #[arg(long, env = "LEVERET_DURABILITY", default_value = "group", value_name = "WHEN")]
     durability: Durability,
 
@@ -113,8 +115,7 @@ impl ServeArgs {
     /// # Errors
     /// One line for a person to read: the port is in use, the data directory cannot be used.
     pub(super) fn run(self) -> Result<(), String> {
-        // On a thread of its own, and lossy: a stderr that nobody reads must not stop the broker.
-        let (log, _written_at_end) = tracing_appender::non_blocking(io::stderr());
+        let (log, _written_at_end) = Log::start(io::stderr());
         tracing_subscriber::fmt()
             .with_max_level(self.log_level)
             .with_writer(log)
@@ -122,9 +123,13 @@ impl ServeArgs {
             .init();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .on_thread_park(crate::socket::before_park)
+            .on_thread_unpark(crate::socket::after_park)
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        runtime.block_on(serve(self.config()))
+        // As a task: the first thread is none of the workers, and each connection would have to be handed over to them.
+        let served = runtime.block_on(runtime.spawn(serve(self.config())));
+        served.unwrap_or_else(|error| Err(format!("the server failed: {error}")))
     }
 
     fn config(self) -> Config {
@@ -155,11 +160,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let server = Server::bind(config).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| format!("cannot say where it listens: {error}"))?;
     let shutdown = shutdown_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let mut stdout = io::stdout().lock();
-    let said =
-        writeln!(stdout, "Listening for AMQP on {address}\nServer startup complete").and_then(|()| stdout.flush());
-    drop(stdout);
-    if let Err(error) = said {
+    if let Err(error) = announce(address) {
         tracing::warn!(%error, "cannot write to stdout");
     }
     server.run(shutdown).await.map_err(|error| error.to_string())
@@ -170,6 +171,12 @@ fn queue_type(name: &str) -> Result<QueueType, String> {
         Some(QueueType::Stream) | None => Err("it is classic or quorum".to_owned()),
         Some(queue_type) => Ok(queue_type),
     }
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "Listening for AMQP on {address}\nServer startup complete")?;
+    stdout.flush()
 }
 
 /// Done when the process is asked to end.

@@ -36,7 +36,7 @@ const KEEP_OPS: usize = 256;
 /// What ties a queue to the store.
 #[derive(Clone)]
 pub struct OnDisk {
-    /// Names the queue's first lane in the store; see [`OnDisk::lane`].
+    /// Names the queue's first lane in the store.
     pub id: QueueId,
     /// Where it is logged; none if it does not survive a restart.
     pub journal: Option<Arc<Journal>>,

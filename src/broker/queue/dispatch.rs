@@ -23,8 +23,11 @@ impl State {
                 finished = false;
                 break;
             }
-            if self.timed && !self.expire(queue, End::Passed, &mut expiring, fx) {
-                break;
+            if self.timed {
+                finished = self.expire(queue, End::Passed, &mut expiring, fx);
+                if !finished || !self.ready.has_next() {
+                    break; // the timers go on where it is not finished
+                }
             }
             let turn = if self.timed || self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
@@ -34,6 +37,7 @@ impl State {
             && !self.drop_head(queue, limits, fx)
         {
             fx.go_on(queue.clone());
+            finished = false;
         }
         if self.timed {
             if finished {

@@ -121,7 +121,7 @@ impl Lanes {
     }
 
     /// Takes the first.
-    #[inline]
+    #[inline(always)] // as Ready's
     pub(super) fn pop(&mut self) -> Option<Entry> {
         match &self.more {
             None => self.first.pop(),

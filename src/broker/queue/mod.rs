@@ -325,7 +325,7 @@ impl Queue {
         state.touch(fx.now());
         if state.is_timed() {
             state.end_delays(fx.now());
-            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
+            while !state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx) {}
         }
         let entry = state.ready.pop();
         match &entry {
@@ -337,10 +337,12 @@ impl Queue {
             }
             None => {}
         }
-        let left = state.ready.len();
         if state.is_timed() {
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
             state.schedule(self, fx);
         }
+        let left = state.ready.len();
         self.keep_up(&mut state, fx);
         state.release_publishers(fx);
         let change = state.charged as i64 - charged as i64;
@@ -396,6 +398,7 @@ impl Queue {
 }
 
 impl State {
+    #[inline]
     fn publish(&mut self, messages: &mut Vec<Message>) {
         if self.deleted {
             messages.clear();
@@ -403,7 +406,7 @@ impl State {
         }
         for message in messages.drain(..) {
             self.charged += message.cost();
-            if message.ttl_ms().is_some() {
+            if message.is_mortal() {
                 self.note_mortal();
             }
             let Some(log) = &mut self.log else {

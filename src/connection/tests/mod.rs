@@ -5,4 +5,5 @@ mod client;
 mod closing;
 mod handshake;
 mod heartbeats;
+mod late;
 mod slow_reader;

@@ -4,13 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::model::Consumer;
-use super::rig::{CHANNELS, CONNECTIONS, QUEUES, Rig};
+use super::model::{Consumer, Shape};
+use super::rig::{CHANNELS, CONNECTIONS, Published, QUEUES, Rig};
 use crate::broker::queue::Settlement;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Batch { queue: usize, publisher: usize, bodies: Vec<usize>, settled: Vec<(Index, Settlement)> },
+    Batch { queue: usize, publisher: usize, bodies: Vec<Published>, settled: Vec<(Index, Settlement)> },
     Get { queue: usize, channel: usize, no_ack: bool },
     Consume(Consumer),
     Cancel(Index),
@@ -20,22 +20,51 @@ enum Step {
     Purge { queue: usize },
     Delete { queue: usize, if_unused: bool, if_empty: bool },
     Lose { connection: usize },
+    Pass { ms: u64 },
 }
 
 /// Few bodies of different sizes: some of them fill an outbox, and some more of those make a queue hold its publishers back.
-fn bodies() -> impl Strategy<Value = Vec<usize>> {
-    prop_oneof![
+fn bodies() -> impl Strategy<Value = Vec<Published>> {
+    let lens = prop_oneof![
         4 => vec(select(vec![0, 10, 100]), 1..12),
         2 => vec(select(vec![100, 9_000, 60_000]), 1..12),
         1 => vec(Just(100_000), 4..16),
         // More than a queue delivers under one hold of its lock.
         1 => (600usize..1200).prop_map(|n| vec![1; n]),
-    ]
+    ];
+    let ttl = prop_oneof![6 => Just(None), 1 => select(vec![0, 5, 20, 1000]).prop_map(Some)];
+    let priority = prop_oneof![3 => Just(None), 2 => select(vec![0, 1, 3, 4, 9, 40]).prop_map(Some)];
+    (lens, vec((ttl, priority), 1..5)).prop_map(|(lens, lives)| {
+        let lives = lives.into_iter().cycle();
+        lens.into_iter().zip(lives).map(|(len, (ttl_ms, priority))| Published { len, ttl_ms, priority }).collect()
+    })
+}
+
+/// What the first queue is declared with.
+fn shape() -> impl Strategy<Value = Shape> {
+    let max_length = prop_oneof![3 => Just(None), 1 => (0usize..20).prop_map(Some)];
+    let ttl = prop_oneof![3 => Just(None), 1 => select(vec![0, 10, 50]).prop_map(Some)];
+    (any::<bool>(), max_length, select(vec![0, 0, 5, 255]), ttl, 0u32..4).prop_map(
+        |(quorum, max_length, max_priority, ttl, delivery_limit)| Shape {
+            quorum,
+            max_length,
+            max_priority,
+            ttl,
+            delivery_limit,
+        },
+    )
 }
 
 fn settled() -> impl Strategy<Value = Vec<(Index, Settlement)>> {
-    let settlement =
-        prop_oneof![3 => Just(Settlement::Ack), 1 => Just(Settlement::Discard), 2 => Just(Settlement::Requeue)];
+    let settlement = select(vec![
+        Settlement::Ack,
+        Settlement::Ack,
+        Settlement::Discard,
+        Settlement::Reject,
+        Settlement::Requeue,
+        Settlement::Requeue,
+        Settlement::RejectToQueue,
+    ]);
     vec((any::<Index>(), settlement), 0..8)
 }
 
@@ -71,6 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (queue, any::<bool>(), any::<bool>())
             .prop_map(|(queue, if_unused, if_empty)| Step::Delete { queue, if_unused, if_empty }),
         1 => (0..CONNECTIONS).prop_map(|connection| Step::Lose { connection }),
+        4 => select(vec![1, 4, 5, 30, 2000]).prop_map(|ms| Step::Pass { ms }),
     ]
 }
 
@@ -86,18 +116,19 @@ fn play(rig: &mut Rig, step: Step) {
         Step::Purge { queue } => rig.purge(queue),
         Step::Delete { queue, if_unused, if_empty } => rig.delete(queue, if_unused, if_empty),
         Step::Lose { connection } => rig.lose(connection),
+        Step::Pass { ms } => rig.pass(ms),
     }
 }
 
 proptest! {
-    /// S-01 to S-03, S-05, S-13, S-14, S-16, S-17: who gets what and in which order; nothing is lost or there twice, no limit is
+    /// S-01 to S-03, S-05, S-13, S-14, S-16, S-17: who gets what and in which order; nothing is lost or there twice, no limit is
     /// exceeded, nobody who could take a message waits for one, and the memory is given back.
     #[test]
     fn queues_do_as_the_model(
-        max_length in prop_oneof![3 => Just(None), 1 => (0usize..20).prop_map(Some)],
+        shape in shape(),
         steps in vec(step(), 1..60),
     ) {
-        let mut rig = Rig::new(max_length);
+        let mut rig = Rig::new(shape);
         for step in steps {
             play(&mut rig, step);
             rig.check();

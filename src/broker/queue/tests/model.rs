@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::broker::outbox::{DELIVERY_OVERHEAD, OUTBOX_BYTES_MAX};
 use crate::broker::queue::pace::{BACKLOG_BYTES_BUFFERED, BACKLOG_BYTES_PACED};
-use crate::broker::queue::{Settlement, ready};
+use crate::broker::queue::{DeliveryCounts, Settlement, ready};
 
 /// A message: its number and its sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) id: u64,
+    pub(super) arrived: u64,
+    pub(super) ttl: Option<u64>,
+    pub(super) priority: Option<u8>,
     pub(super) wire: usize,
     pub(super) cost: usize,
 }
@@ -22,6 +25,29 @@ pub(super) struct Item {
     pub(super) channel: usize,
     pub(super) position: u64,
     pub(super) redelivered: bool,
+    pub(super) counts: DeliveryCounts,
+    pub(super) note: Note,
+}
+
+/// What a queue was declared with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    pub(super) quorum: bool,
+    pub(super) max_length: Option<usize>,
+    pub(super) max_priority: u8,
+    pub(super) ttl: Option<u64>,
+    pub(super) delivery_limit: u32,
+}
+
+/// Where a ready message stands: first by rank, then by order.
+type Stood = (u16, u64);
+
+/// A ready message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    position: u64,
+    redelivered: bool,
+    counts: DeliveryCounts,
     pub(super) note: Note,
 }
 
@@ -54,10 +80,10 @@ pub(super) struct Consumer {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    /// By position, with the redelivered flag.
-    pub(super) ready: BTreeMap<u64, (bool, Note)>,
-    pub(super) max_length: Option<usize>,
+    pub(super) ready: BTreeMap<Stood, Waiting>,
+    pub(super) shape: Shape,
     last_position: u64,
+    returns: u64,
     /// Consumers that may take a message, in the order of their turns.
     line: Vec<usize>,
     /// Consumers at their channel's limit, in the order in which they came to it.
@@ -78,6 +104,7 @@ pub(super) struct Connection {
 /// All of it. Things are named by their indices.
 #[derive(Default)]
 pub(super) struct World {
+    pub(super) now: u64,
     pub(super) queues: Vec<Queue>,
     pub(super) connections: Vec<Connection>,
     /// The connection of each channel, and its limit for all of its consumers.
@@ -87,16 +114,36 @@ pub(super) struct World {
     pub(super) held: Vec<Held>,
 }
 
+impl Queue {
+    /// the rank of a message by its priority.
+    fn rank(&self, note: &Note) -> u16 {
+        let (default, max) = if self.shape.quorum { (4, 31) } else { (0, self.shape.max_priority) };
+        1000 - u16::from(note.priority.map_or(default, |priority| priority.min(max)))
+    }
+}
+
+/// Whether a delivery that ends so comes back to its queue.
+pub(super) fn is_return(settlement: Settlement) -> bool {
+    matches!(settlement, Settlement::Requeue | Settlement::RejectToQueue | Settlement::Lose)
+}
+
 impl World {
-    pub(super) fn add_queue(&mut self, max_length: Option<usize>) {
-        self.queues.push(Queue { max_length, ..Queue::default() });
+    pub(super) fn add_queue(&mut self, shape: Shape) {
+        self.queues.push(Queue { shape, ..Queue::default() });
+    }
+
+    /// Time goes on.
+    pub(super) fn pass(&mut self, ms: u64) {
+        self.now += ms;
+        (0..self.queues.len()).for_each(|q| self.dispatch(q));
     }
 
     /// Whether the publisher is to wait.
     pub(super) fn batch(&mut self, q: usize, notes: &[Note], settled: &[(Item, Settlement)], publisher: usize) -> bool {
         settled.iter().for_each(|(item, settlement)| self.settle(item, *settlement));
-        if settled.iter().any(|(_, settlement)| *settlement == Settlement::Requeue) {
+        if settled.iter().any(|(_, settlement)| is_return(*settlement)) {
             self.drop_head(q);
+            self.expire(q, 0);
         }
         notes.iter().for_each(|note| self.push(q, *note));
         self.dispatch(q);
@@ -113,6 +160,7 @@ impl World {
 
     pub(super) fn consume(&mut self, consumer: Consumer) -> Option<usize> {
         let others: Vec<_> = self.live_consumers(consumer.queue).collect();
+        let others = if self.queues[consumer.queue].shape.quorum { Vec::new() } else { others };
         if consumer.exclusive && !others.is_empty() || others.iter().any(|other| self.consumers[*other].exclusive) {
             return None;
         }
@@ -132,8 +180,10 @@ impl World {
     }
 
     pub(super) fn get(&mut self, q: usize, channel: usize, no_ack: bool) -> Option<Item> {
-        let (position, (redelivered, note)) = self.queues[q].ready.pop_first()?;
-        let item = Item { queue: q, consumer: None, channel, position, redelivered, note };
+        self.expire(q, 0);
+        let item = self.pop(q, None, channel);
+        self.expire(q, 0);
+        let item = item?;
         if !no_ack {
             self.held.push(Held { item, settling: false });
         }
@@ -142,8 +192,9 @@ impl World {
     }
 
     pub(super) fn take_back(&mut self, item: &Item) {
-        self.put_back(item);
+        self.put_back(item, Settlement::Lose);
         self.drop_head(item.queue);
+        self.expire(item.queue, 0);
         self.dispatch(item.queue);
     }
 
@@ -224,15 +275,44 @@ impl World {
         while !self.queues[q].ready.is_empty()
             && let Some(c) = self.next(q)
         {
-            self.turn(q, c);
+            self.expire(q, 1);
+            if !self.queues[q].ready.is_empty() {
+                self.turn(q, c);
+            }
         }
         self.drop_head(q);
+        self.expire(q, 0);
         self.release(q);
+    }
+
+    /// what is first of its rank goes when it has been over for so many milliseconds.
+    fn expire(&mut self, q: usize, since: u64) {
+        let now = self.now;
+        let Queue { ready, shape, .. } = &mut self.queues[q];
+        let is_over = |waiting: &Waiting| {
+            let ttl = [shape.ttl, waiting.note.ttl].into_iter().flatten().min();
+            ttl.is_some_and(|ttl| waiting.note.arrived + ttl + since <= now)
+        };
+        let mut rank = None;
+        ready.retain(|(of, _), waiting| {
+            let is_first = rank != Some(*of);
+            let stays = !(is_first && is_over(waiting));
+            if stays {
+                rank = Some(*of);
+            }
+            stays
+        });
+    }
+
+    /// Takes the first message for somebody.
+    fn pop(&mut self, q: usize, consumer: Option<usize>, channel: usize) -> Option<Item> {
+        let (_, Waiting { position, redelivered, counts, note }) = self.queues[q].ready.pop_first()?;
+        Some(Item { queue: q, consumer, channel, position, redelivered, counts, note })
     }
 
     /// the first go when there are too many.
     fn drop_head(&mut self, q: usize) {
-        let max = self.queues[q].max_length.unwrap_or(usize::MAX);
+        let max = self.queues[q].shape.max_length.unwrap_or(usize::MAX);
         while self.queues[q].ready.len() > max {
             self.queues[q].ready.pop_first();
         }
@@ -261,8 +341,7 @@ impl World {
             self.stands[c] = Stand::AtLimit;
             return self.queues[q].at_limit.push(c);
         }
-        let Some((position, (redelivered, note))) = self.queues[q].ready.pop_first() else { return };
-        let item = Item { queue: q, consumer: Some(c), channel, position, redelivered, note };
+        let Some(item) = self.pop(q, Some(c), channel) else { return };
         self.connections[connection].outbox.push(item);
         if self.is_full(c) { self.park(c) } else { self.queues[q].line.push(c) }
     }
@@ -288,23 +367,32 @@ impl World {
         {
             self.join(c);
         }
-        if settlement == Settlement::Requeue {
-            self.put_back(item);
+        if is_return(settlement) {
+            self.put_back(item, settlement);
         }
     }
 
-    /// back to its position, and marked.
-    fn put_back(&mut self, item: &Item) {
-        if !self.queues[item.queue].deleted {
-            self.queues[item.queue].ready.insert(item.position, (true, item.note));
+    /// back to its position, or behind what came back before, and marked; unless it failed too often.
+    fn put_back(&mut self, item: &Item, settlement: Settlement) {
+        let failed = u32::from(settlement != Settlement::Requeue);
+        let counts = DeliveryCounts { acquired: item.counts.acquired + 1, failed: item.counts.failed + failed };
+        let waiting = Waiting { position: item.position, redelivered: true, counts, note: item.note };
+        let queue = &mut self.queues[item.queue];
+        if queue.deleted || queue.shape.quorum && counts.failed > queue.shape.delivery_limit {
+            return;
         }
+        queue.returns += 1;
+        let stood = if queue.shape.quorum { (0, queue.returns) } else { (queue.rank(&item.note), item.position) };
+        queue.ready.insert(stood, waiting);
     }
 
     fn push(&mut self, q: usize, note: Note) {
         let queue = &mut self.queues[q];
         if !queue.deleted {
             queue.last_position += 1;
-            queue.ready.insert(queue.last_position, (false, note));
+            let position = queue.last_position;
+            let counts = DeliveryCounts::default();
+            queue.ready.insert((queue.rank(&note), position), Waiting { position, redelivered: false, counts, note });
         }
     }
 
@@ -318,7 +406,7 @@ impl World {
     }
 
     fn backlog(&self, q: usize) -> usize {
-        self.queues[q].ready.values().map(|(_, note)| note.wire + ready::ENTRY_BYTES).sum()
+        self.queues[q].ready.values().map(|waiting| waiting.note.wire + ready::ENTRY_BYTES).sum()
     }
 
     fn is_full(&self, c: usize) -> bool {

@@ -9,18 +9,19 @@ use bytes::Bytes;
 use leveret_protocol::FieldTable;
 use proptest::sample::Index;
 
-use super::model::{Connection, Consumer, Held, Item, Note, World};
+use super::model::{Connection, Consumer, Held, Item, Note, Shape, World};
 use crate::broker::arguments::{self, QueueReference, QueueSettings, QueueType, ReceivedDeclare};
 use crate::broker::compat::Compat;
 use crate::broker::effects::Effects;
 use crate::broker::memory::Memory;
 use crate::broker::message::{Body, Life, Message, Parts};
+use crate::broker::moment::Moment;
 use crate::broker::outbox::{Delivery, Outbox, Outgoing, Taken};
 use crate::broker::policy::QueuePolicy;
 use crate::broker::queue::{
     Begin, ChannelLimit, ConsumeError, ConsumerKey, DeleteRefused, Entry, Home, Queue, Settled, Settlement, Subscriber,
 };
-use crate::broker::timers::Timers;
+use crate::broker::timers::{Due, Timers};
 use crate::broker::topology::QueueKey;
 
 pub(super) const QUEUES: usize = 2;
@@ -32,6 +33,14 @@ const CONNECTION_OF: [usize; CHANNELS] = [0, 0, 1];
 
 /// Large bodies are pieces of this.
 static BODY: [u8; 100_000] = [7; 100_000];
+
+/// A message that is published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published {
+    pub(super) len: usize,
+    pub(super) ttl_ms: Option<u64>,
+    pub(super) priority: Option<u8>,
+}
 
 /// A fake connection.
 #[derive(Default)]
@@ -56,7 +65,7 @@ pub(super) struct Rig {
     memory: Arc<Memory>,
     timers: Arc<Timers>,
     settings: QueueSettings,
-    max_length: Option<usize>,
+    shape: Shape,
     queues: Vec<Arc<Queue>>,
     /// The queue that has each of the names; deleted ones are still in `queues`.
     named: [usize; QUEUES],
@@ -70,11 +79,11 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new(max_length: Option<usize>) -> Self {
+    pub(super) fn new(shape: Shape) -> Self {
         let received = ReceivedDeclare {
             queue: QueueReference { vhost: "/", name: "q" },
             server_named: false,
-            durable: false,
+            durable: true,
             exclusive: false,
             auto_delete: false,
             arguments: &FieldTable::default(),
@@ -85,7 +94,7 @@ impl Rig {
             memory: Arc::new(Memory::new(u64::MAX)),
             timers: Arc::default(),
             settings,
-            max_length,
+            shape,
             queues: Vec::new(),
             named: [0; QUEUES],
             peers: Vec::new(),
@@ -105,9 +114,15 @@ impl Rig {
         rig
     }
 
-    pub(super) fn batch(&mut self, name: usize, publisher: usize, bodies: &[usize], settled: &[(Index, Settlement)]) {
+    pub(super) fn batch(
+        &mut self,
+        name: usize,
+        publisher: usize,
+        bodies: &[Published],
+        settled: &[(Index, Settlement)],
+    ) {
         let q = self.named[name];
-        let mut messages: Vec<_> = bodies.iter().map(|len| self.message(*len)).collect();
+        let mut messages: Vec<_> = bodies.iter().map(|body| self.message(*body)).collect();
         let notes: Vec<_> = messages.iter().map(note).collect();
         let mut items: BTreeMap<usize, Vec<(Item, Settlement)>> = BTreeMap::from([(q, Vec::new())]);
         for (which, settlement) in settled {
@@ -139,8 +154,9 @@ impl Rig {
         let expected = self.model.get(q, channel, no_ack);
         assert_eq!(got.is_some(), expected.is_some());
         let Some(((entry, left), item)) = got.zip(expected) else { return };
-        assert_eq!(left, self.model.queues[q].ready.len());
+        assert!(left >= self.model.queues[q].ready.len(), "of what is over, some may be left to the timers");
         assert_eq!((entry.position, entry.redelivered), (item.position, item.redelivered));
+        assert_eq!(entry.counts, item.counts);
         assert_eq!(note(&entry.message), item.note);
         if !no_ack {
             self.entries.insert((q, entry.position), entry);
@@ -188,6 +204,7 @@ impl Rig {
             let consumer = item.consumer.unwrap();
             assert_eq!((usize::from(delivery.channel), delivery.subscription as usize), (item.channel, consumer));
             assert_eq!((delivery.position, delivery.redelivered), (item.position, item.redelivered));
+            assert_eq!(delivery.counts, item.counts);
             assert_eq!(note(&delivery.message), item.note);
             if !self.model.consumers[consumer].no_ack {
                 self.entries.insert((item.queue, item.position), delivery.into_entry());
@@ -230,6 +247,28 @@ impl Rig {
         self.resume_channel(channel);
     }
 
+    /// Time goes on, and the timers call whom they must.
+    pub(super) fn pass(&mut self, ms: u64) {
+        self.model.pass(ms);
+        self.fx.set_now(Moment(self.model.now));
+        self.call_due();
+    }
+
+    fn call_due(&mut self) {
+        loop {
+            let due = self.timers.take_due(self.fx.now(), 10);
+            if due.is_empty() {
+                return;
+            }
+            for due in due {
+                if let Due::Queue(queue) = due {
+                    queue.on_time(&mut self.fx);
+                }
+            }
+            self.fx.apply();
+        }
+    }
+
     pub(super) fn purge(&mut self, name: usize) {
         let q = self.named[name];
         assert_eq!(self.queues[q].purge(&mut self.fx), self.model.purge(q));
@@ -263,11 +302,11 @@ impl Rig {
         let undelivered = self.peers[connection].outbox.close();
         let held: Vec<_> = self.model.held.iter().map(|held| held.item).collect();
         for item in held.into_iter().filter(|item| channels.contains(&item.channel)) {
-            let mut settled = self.settled(&[(item, Settlement::Requeue)]);
+            let mut settled = self.settled(&[(item, Settlement::Lose)]);
             let outbox = &self.peers[connection].outbox;
             self.queues[item.queue].take_batch(&mut Vec::new(), &mut settled, outbox, &mut self.fx);
             self.fx.apply();
-            self.model.batch(item.queue, &[], &[(item, Settlement::Requeue)], connection);
+            self.model.batch(item.queue, &[], &[(item, Settlement::Lose)], connection);
         }
         let items = self.model.replace_connection(connection);
         for (delivery, item) in deliveries(undelivered.items).zip(items) {
@@ -285,7 +324,8 @@ impl Rig {
     }
 
     /// What must hold between any two steps.
-    pub(super) fn check(&self) {
+    pub(super) fn check(&mut self) {
+        self.call_due(); // of what is over already, a queue may have left some to the timers
         let mut used = 0;
         for (q, queue) in self.queues.iter().enumerate() {
             used += self.model.unacked_of_queue(q).map(|item| item.note.cost).sum::<usize>();
@@ -296,12 +336,14 @@ impl Rig {
             let counts = queue.counts();
             assert_eq!(counts.ready, model.ready.len());
             assert_eq!(counts.unacked, self.model.unacked_of_queue(q).count());
-            assert_eq!(counts.consumers, self.model.live_consumers(q).count());
+            let got = self.model.unacked_of_queue(q).filter(|item| item.consumer.is_none()).count();
+            let got = if model.shape.quorum { got } else { 0 };
+            assert_eq!(counts.consumers, self.model.live_consumers(q).count() + got);
             if !model.ready.is_empty() {
                 let idle = self.model.live_consumers(q).find(|c| self.model.has_room(*c));
                 assert_eq!(idle, None, "a consumer with room while messages are ready");
             }
-            used += model.ready.values().map(|(_, note)| note.cost).sum::<usize>();
+            used += model.ready.values().map(|waiting| waiting.note.cost).sum::<usize>();
         }
         assert_eq!(self.memory.used(), used as u64);
         for (peer, model) in self.peers.iter().zip(&self.model.connections) {
@@ -319,32 +361,40 @@ impl Rig {
                 self.get(name, 0, true);
             }
         }
+        self.call_due();
         assert_eq!(self.memory.used(), 0);
     }
 
     fn add_queue(&mut self, name: usize) {
-        let max_length = self.max_length.filter(|_| name == 0);
-        let settings = QueueSettings { max_length: max_length.map(|max| max as u64), ..self.settings.clone() };
+        let shape = if name == 0 { self.shape.clone() } else { Shape::default() };
+        let settings = QueueSettings {
+            queue_type: if shape.quorum { QueueType::Quorum } else { QueueType::Classic },
+            max_length: shape.max_length.map(|max| max as u64),
+            max_priority: Some(shape.max_priority).filter(|max| *max > 0 && !shape.quorum),
+            message_ttl_ms: shape.ttl,
+            delivery_limit: shape.quorum.then_some(i64::from(shape.delivery_limit)),
+            ..self.settings.clone()
+        };
         let q = self.queues.len();
         let (memory, timers) = (self.memory.clone(), self.timers.clone());
         let home = Arc::new(Home { memory, timers, vhost: Weak::new(), compat: Compat::default() });
         let begin = Begin { policy: &QueuePolicy::default(), now: self.fx.now(), disk: None, recovered: Vec::new() };
         let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, home, begin);
         self.queues.push(Arc::new(queue));
-        self.model.add_queue(max_length);
+        self.model.add_queue(shape);
         self.named[name] = q;
     }
 
-    fn message(&mut self, body: usize) -> Message {
+    fn message(&mut self, Published { len, ttl_ms, priority }: Published) -> Message {
         self.published += 1;
         let parts = Parts {
             exchange: b"",
             routing_key: &self.published.to_be_bytes(),
             properties: &[0, 0],
-            body: Body::Owned(Bytes::from_static(&BODY[..body])),
+            body: Body::Owned(Bytes::from_static(&BODY[..len])),
             persistent: false,
             copies: 1,
-            life: Life::default(),
+            life: Life { arrived: self.fx.now(), ttl_ms, priority, ..Life::default() },
         };
         Message::new(&mut Vec::new(), parts)
     }
@@ -420,5 +470,12 @@ fn deliveries(items: Vec<Outgoing>) -> impl Iterator<Item = Delivery> {
 
 fn note(message: &Message) -> Note {
     let id = u64::from_be_bytes(message.routing_key().try_into().unwrap());
-    Note { id, wire: message.wire_len(), cost: message.cost() }
+    Note {
+        id,
+        arrived: message.arrived().0,
+        ttl: message.ttl_ms(),
+        priority: message.priority(),
+        wire: message.wire_len(),
+        cost: message.cost(),
+    }
 }
