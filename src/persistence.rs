@@ -114,13 +114,17 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &
     }
     let damaged = recovered.damaged.into_iter().map(|(lane, error)| (OnDisk::queue_of(lane).0, error));
     let mut damaged: HashMap<QueueId, StoreError> = damaged.collect();
+    let mut unreadable = false;
     let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     for (key, value) in recovered.definitions {
         match definitions::read(&key, &value) {
             Some(Definition::Exchange(vhost, definition)) => exchanges.push((key, vhost, definition)),
             Some(Definition::Queue(vhost, definition)) => queues.push((vhost, definition)),
             Some(Definition::Binding(vhost, pair)) => bindings.push((key, vhost, pair)),
-            None => warn!(key = %String::from_utf8_lossy(&key), "a definition cannot be read: left as it is"),
+            None => {
+                unreadable = true;
+                warn!(key = %String::from_utf8_lossy(&key), "a definition cannot be read: left as it is");
+            }
         }
     }
     for (key, vhost, definition) in exchanges {
@@ -149,7 +153,8 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &
             durability.journal.write().push(Op::Forget { key });
         }
     }
-    for (queue, lanes) in messages {
+    // One that cannot be read may be the queue that messages without one belong to.
+    for (queue, lanes) in messages.into_iter().filter(|_| !unreadable) {
         for (lane, _) in lanes {
             durability.journal.write().push(Op::Drop { queue: OnDisk::id_of(queue, lane) });
         }

@@ -7,6 +7,7 @@ import (
 var consuming = []scenario{
 	{"prefetch", prefetch},
 	{"requeue", requeue},
+	{"dead-letter", deadLetter},
 	{"get", getOne},
 	{"cancel", cancel},
 	{"cancel-notify", cancelNotify},
@@ -55,6 +56,23 @@ func requeue(connection *amqp.Connection) {
 	ok(see("second", false).Nack(true, true))
 	see("first", true)
 	see("second", true)
+}
+
+func deadLetter(connection *amqp.Connection) {
+	channel := open(connection)
+	graveyard := exchange(channel, "fanout", nil)
+	dead := consume(channel, bound(channel, graveyard, nil, ""), true)
+	own := queue(channel, amqp.Table{"x-dead-letter-exchange": graveyard})
+	died := func(body, reason string) {
+		delivery := <-dead
+		death := delivery.Headers["x-death"].([]any)[0].(amqp.Table)
+		equal([]any{string(delivery.Body), death["queue"], death["reason"], death["count"]}, []any{body, own, reason, int64(1)})
+	}
+	send(channel, own, "refused")
+	ok(get(channel, own, false).Reject(false))
+	died("refused", "rejected")
+	publish(channel, "", own, amqp.Publishing{Expiration: "1", Body: []byte("old")})
+	died("old", "expired")
 }
 
 func getOne(connection *amqp.Connection) {

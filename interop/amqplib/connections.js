@@ -78,6 +78,23 @@ export const connections = {
     await see('second', true);
   },
 
+  async 'dead-letter'(connection) {
+    const channel = await channelOf(connection);
+    const graveyard = await exchange(channel, 'fanout');
+    const dead = await consume(channel, await bound(channel, graveyard, ['']), { noAck: true });
+    const own = await queue(channel, { deadLetterExchange: graveyard });
+    const died = async () => {
+      const { content, properties } = await dead.next();
+      const [{ queue, reason, count }] = properties.headers['x-death'];
+      return [content.toString(), queue, reason, count];
+    };
+    send(channel, own, 'refused');
+    channel.reject(await channel.get(own), false);
+    equal(await died(), ['refused', own, 'rejected', 1]);
+    channel.sendToQueue(own, Buffer.from('old'), { expiration: 1 });
+    equal(await died(), ['old', own, 'expired', 1]);
+  },
+
   async get(connection) {
     const channel = await channelOf(connection);
     const own = await queue(channel);

@@ -210,6 +210,25 @@ async def requeue(connection):
 
 
 @scenario
+async def dead_letter(connection):
+    channel = await connection.channel()
+    graveyard = await channel.exchange("fanout")
+    dead = await channel.consume(await channel.bound(graveyard, ""), auto_ack=True)
+    own = await channel.queue(**{"x-dead-letter-exchange": graveyard})
+
+    async def died(*wanted):
+        _, properties, body = await dead.get()
+        death = properties.headers["x-death"][0]
+        equal((body, death["queue"], death["reason"], death["count"]), wanted)
+
+    channel.send(own, b"refused")
+    channel.raw.basic_reject((await channel.get(own))[0].delivery_tag, requeue=False)
+    await died(b"refused", own, "rejected", 1)
+    channel.publish("", own, b"old", expiration="1")
+    await died(b"old", own, "expired", 1)
+
+
+@scenario
 async def get(connection):
     channel = await connection.channel()
     own = await channel.queue()

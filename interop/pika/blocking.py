@@ -216,6 +216,23 @@ def requeue(connection):
 
 
 @scenario
+def dead_letter(connection):
+    channel = connection.channel()
+    graveyard = exchange(channel, "fanout")
+    dead = bound(channel, graveyard, "")
+    own = queue(channel, **{"x-dead-letter-exchange": graveyard})
+    send(channel, own, b"refused")
+    method, _, _ = channel.basic_get(own)
+    channel.basic_reject(method.delivery_tag, requeue=False)
+    deliveries = take(channel, dead, 1, auto_ack=True)
+    channel.basic_publish("", own, b"old", pika.BasicProperties(expiration="1"))
+    more(channel, deliveries, 2)
+    deaths = [(body, *properties.headers["x-death"]) for _, properties, body in deliveries]
+    equal([(body, death["queue"], death["reason"], death["count"]) for body, death in deaths],
+          [(b"refused", own, "rejected", 1), (b"old", own, "expired", 1)])
+
+
+@scenario
 def get(connection):
     channel = connection.channel()
     own = queue(channel)

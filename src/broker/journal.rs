@@ -195,14 +195,12 @@ pub struct Group<P> {
     pub ops: Vec<Op<P>>,
     /// What is committed when they are durable.
     pub position: u64,
-    /// Somebody waits for it: it must be made durable at once.
-    pub urgent: bool,
     waiters: Vec<Arc<Outbox>>,
 }
 
 impl<P> Default for Group<P> {
     fn default() -> Self {
-        Self { ops: Vec::new(), position: 0, urgent: false, waiters: Vec::new() }
+        Self { ops: Vec::new(), position: 0, waiters: Vec::new() }
     }
 }
 
@@ -321,7 +319,6 @@ impl<P: Payload> Journal<P> {
         group.ops.clear();
         std::mem::swap(&mut group.ops, &mut pending.ops);
         group.position = pending.position;
-        group.urgent = !pending.waiters.is_empty();
         std::mem::swap(&mut group.waiters, &mut pending.waiters);
         pending.writing += std::mem::take(&mut pending.bytes);
         true
@@ -386,9 +383,11 @@ impl<P: Payload> Writing<'_, P> {
         let pending = &mut *self.pending;
         pending.position += 1;
         pending.bytes += OP_BYTES;
-        if let Op::Publish { message, .. } = &op {
-            pending.bytes += message.encoded_len();
-        }
+        pending.bytes += match &op {
+            Op::Publish { message, .. } => message.encoded_len(),
+            Op::Define { key, value } => key.len() + value.len(),
+            _ => 0,
+        };
         pending.ops.push(op);
         pending.position
     }
@@ -397,19 +396,5 @@ impl<P: Payload> Writing<'_, P> {
     #[inline]
     pub fn is_behind(&self) -> bool {
         self.pending.bytes + self.pending.writing > BACKLOG_BYTES_MAX
-    }
-
-    /// Adds that one message left a queue; runs become one operation.
-    #[inline]
-    pub fn settle(&mut self, queue: QueueId, position: u64, weight: u64) -> u64 {
-        if let Some(Op::Settle { queue: known, last, weight: sum, .. }) = self.pending.ops.last_mut()
-            && *known == queue
-            && *last + 1 == position
-        {
-            *last = position;
-            *sum += weight;
-            return self.pending.position;
-        }
-        self.push(Op::Settle { queue, first: position, last: position, weight })
     }
 }

@@ -55,12 +55,14 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Sends the answer to a method; if what it changed is not durable yet, when it is.
+    /// Sends the answer to a method; if what it changed is not durable yet, when it is. Where no answer is wanted (nowait), the
+    /// client is only made to wait when the disk is behind.
     pub(super) fn answer(&mut self, reply: Output, result: &Result<(), Error>, scratch: &mut Scratch) {
         let logged = scratch.fx.take_logged();
         if result.is_ok()
-            && !reply.is_empty()
+            && logged > 0
             && let Some(journal) = self.shared.broker.journal()
+            && (!reply.is_empty() || journal.is_behind())
             && journal.wait(logged, &self.peer.outbox)
         {
             self.disk.reply = Some((logged, reply));

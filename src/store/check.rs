@@ -270,7 +270,7 @@ impl<P: Payload> Inspection<P> {
             }
         }
         self.keeper.retired_to(self.generation + 1);
-        let job = self.keeper.checkpoint(false)?;
+        let job = self.keeper.checkpoint(false);
         job.run(&*self.disk)?;
         self.keeper.checkpointed(job);
         Ok(())

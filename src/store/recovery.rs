@@ -119,7 +119,7 @@ pub(super) fn recover<P: Payload>(
         disk.remove(&path).map_err(StoreError::io("remove", path))?;
     }
     if is_new || keeper.is_changed() || !replay.generations.is_empty() {
-        let job = keeper.checkpoint(false)?;
+        let job = keeper.checkpoint(false);
         job.run(&**disk)?;
         keeper.checkpointed(job);
     }

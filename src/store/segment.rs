@@ -19,8 +19,8 @@ pub(super) const SEGMENT_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 32 * 102
 /// A place is remembered each time that this many bytes have been written.
 const PLACE_BYTES: u64 = if cfg!(test) { 512 } else { 256 * 1024 };
 
-/// Read at once.
-const CHUNK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
+/// Read at once. What is read beyond the last message asked for is read again later.
+const CHUNK: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVSEG\r\n");
 const VERSION: u32 = 1;
@@ -49,15 +49,12 @@ pub(super) fn head(queue: QueueId, number: u64) -> Vec<u8> {
     head
 }
 
-/// A file and its path.
-pub(super) type Open = (PathBuf, Arc<dyn DiskFile>);
-
 /// See the module.
 pub(super) struct Segment {
     pub(super) number: u64,
     path: PathBuf,
     queue: QueueId,
-    /// Open while it is written or read.
+    /// Open only while it is written or read.
     file: Option<Arc<dyn DiskFile>>,
     /// Bytes that count; the file may be longer.
     pub(super) len: u64,
@@ -193,6 +190,7 @@ impl Segment {
         }
         self.len += scratch.len() as u64;
         self.dirty = true;
+        self.file = None; // there may be more queues than files that may be open
         Ok(())
     }
 
@@ -202,13 +200,9 @@ impl Segment {
         self.live.remove_range(first..=last)
     }
 
-    /// The file, to be made durable.
-    pub(super) fn take_dirty(&mut self, disk: &dyn Disk) -> Result<Option<Open>, StoreError> {
-        if !std::mem::take(&mut self.dirty) {
-            return Ok(None);
-        }
-        let file = self.open(disk)?;
-        Ok(Some((self.path.clone(), file)))
+    /// The file, if it is to be made durable.
+    pub(super) fn take_dirty(&mut self) -> Option<PathBuf> {
+        std::mem::take(&mut self.dirty).then(|| self.path.clone())
     }
 
     /// Whether the file is there with all that counts.
@@ -260,10 +254,12 @@ impl Segment {
         Ok((found, unreadable))
     }
 
-    /// Gives up what it holds only for speed.
+    /// Closes the file and gives its buffer back: there may be many queues. Where reading stopped stays known.
     pub(super) fn rest(&mut self) {
-        self.reading = None;
         self.file = None;
+        if let Some(reading) = &mut self.reading {
+            reading.buffer = Vec::new();
+        }
     }
 
     /// Reads the message at a position that is wanted.

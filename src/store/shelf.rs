@@ -156,7 +156,20 @@ impl Shelf {
         to: u64,
         bytes: usize,
     ) -> Result<Vec<Loaded<P>>, StoreError> {
-        let (mut loaded, mut taken, mut from) = (Vec::new(), 0, from);
+        let loaded = self.read_on(disk, from, to, bytes);
+        self.segments.iter_mut().for_each(Segment::rest);
+        self.drop_empty();
+        loaded
+    }
+
+    fn read_on<P: Payload>(
+        &mut self,
+        disk: &dyn Disk,
+        mut from: u64,
+        to: u64,
+        bytes: usize,
+    ) -> Result<Vec<Loaded<P>>, StoreError> {
+        let (mut loaded, mut taken) = (Vec::new(), 0);
         while taken < bytes {
             let (places, horizon) = self.places(from, to);
             for (position, at) in places {
@@ -181,7 +194,6 @@ impl Shelf {
                 None => break,
             }
         }
-        self.drop_empty();
         Ok(loaded)
     }
 
@@ -237,6 +249,7 @@ impl Shelf {
                     Err(_) => {
                         // The queue hears of it when it loads the message.
                         old.spoiled = true;
+                        old.rest();
                         self.garbage.push(fresh.path().to_owned());
                         return Ok(true);
                     }

@@ -339,7 +339,7 @@ impl<P: Payload> Keeping<P> {
             return Ok(true);
         }
         self.health.from_generation.store(self.keeper.first_generation(), Ordering::SeqCst);
-        let job = self.keeper.checkpoint(false)?;
+        let job = self.keeper.checkpoint(false);
         self.writing = true;
         let (disk, done) = (self.disk.clone(), self.to_self.clone());
         // On a thread of its own: flushing takes long, and pages must not wait for it.
@@ -388,7 +388,7 @@ impl<P: Payload> Keeping<P> {
     fn last_checkpoint(&mut self) -> Result<(), StoreError> {
         let next = self.keeper.applied().generation + 1;
         while !self.keeper.retire_step(next)? {}
-        let job = self.keeper.checkpoint(true)?;
+        let job = self.keeper.checkpoint(true);
         job.run(&*self.disk)?;
         self.keeper.checkpointed(job);
         self.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));

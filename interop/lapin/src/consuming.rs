@@ -86,6 +86,53 @@ pub async fn requeue(session: Session) -> Outcome {
     Ok(session.close().await?)
 }
 
+fn death(delivery: &Delivery) -> Option<(String, AMQPValue, AMQPValue, AMQPValue)> {
+    let headers = delivery.properties.headers().as_ref()?;
+    let AMQPValue::FieldArray(deaths) = headers.inner().get("x-death")? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else {
+        return None;
+    };
+    let of = |key| death.inner().get(key).cloned();
+    Some((body(delivery), of("queue")?, of("reason")?, of("count")?))
+}
+
+pub async fn dead_letter(session: Session) -> Outcome {
+    let channel = &session.channel;
+    let graveyard = exchange(channel, ExchangeKind::Fanout, FieldTable::default()).await?;
+    let mut dead = consume(channel, &bound(channel, &graveyard, &[""]).await?, "", true).await?;
+    let own = queue_with(
+        channel,
+        table([("x-dead-letter-exchange", text(&graveyard))]),
+    )
+    .await?;
+    let died = |body: &str, reason| {
+        Some((
+            body.to_string(),
+            text(&own),
+            text(reason),
+            AMQPValue::LongLongInt(1),
+        ))
+    };
+    send(channel, &own, &["refused"]).await?;
+    see(channel, &own, ("refused", false))
+        .await?
+        .reject(BasicRejectOptions { requeue: false })
+        .await?;
+    assert_eq!(death(&next(&mut dead).await?), died("refused", "rejected"));
+    publish(
+        channel,
+        "",
+        &own,
+        BasicProperties::default().with_expiration("1".into()),
+        b"old",
+    )
+    .await?;
+    assert_eq!(death(&next(&mut dead).await?), died("old", "expired"));
+    Ok(session.close().await?)
+}
+
 pub async fn get(session: Session) -> Outcome {
     let channel = &session.channel;
     let own = queue(channel).await?;

@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         connections: connect, access_refused, many_channels, heartbeat, reconnect, work_queue;
         routing: queue_lifecycle, direct, fanout, topic, headers, exchange_to_exchange, alternate_exchange;
         publishing: mandatory_return, confirm, confirm_many, confirm_nack, tx, direct_reply_to;
-        consuming: prefetch, requeue, get, cancel, cancel_notify;
+        consuming: prefetch, requeue, dead_letter, get, cancel, cancel_notify;
         contents: properties, header_types, body_empty, body_large;
         errors: error_403, error_404, error_405, error_406, error_530, error_540;
     };

@@ -262,7 +262,9 @@ impl Queue {
         if state.ready.has_next() || state.ready.is_empty() || state.paging.failed || state.deleted {
             return false;
         }
-        state.paging.getters.push(getter.clone());
+        if !state.paging.getters.iter().any(|known| Arc::ptr_eq(known, getter)) {
+            state.paging.getters.push(getter.clone());
+        }
         self.fetch(&mut state, 0, LOAD_BYTES_GET);
         true
     }
@@ -381,6 +383,19 @@ impl State {
 }
 
 impl Paging {
+    /// The queue is gone: nobody waits for its pages any more. Gives the memory of those that were on their way.
+    pub(super) fn end(&mut self, fx: &mut Effects) -> usize {
+        self.runs.clear();
+        let cost = std::mem::take(&mut self.bytes);
+        self.release(fx);
+        for getter in self.getters.drain(..) {
+            if getter.disk_is_ready() {
+                fx.wake(getter);
+            }
+        }
+        cost
+    }
+
     fn release(&mut self, fx: &mut Effects) {
         if self.bytes <= PAGING_BYTES_MAX / 2 {
             for publisher in self.held_back.drain(..) {

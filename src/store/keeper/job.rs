@@ -8,12 +8,12 @@ use crate::store::checkpoint;
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::log;
-use crate::store::segment::{Open, Segment};
+use crate::store::segment::Segment;
 
 /// A checkpoint to be written. It can be done elsewhere while the keeper goes on.
 pub(in crate::store) struct CheckpointJob {
     bytes: Vec<u8>,
-    dirty: Vec<Open>,
+    dirty: Vec<PathBuf>,
     garbage: Vec<PathBuf>,
     /// Files of the log before this generation are free then.
     from_generation: u64,
@@ -32,10 +32,12 @@ impl CheckpointJob {
             let file = disk.open(path).map_err(StoreError::io("open", path))?;
             file.sync_data().map_err(StoreError::io("flush", path))?;
         }
-        for (path, file) in &self.dirty {
+        for path in &self.dirty {
+            // Opened one at a time: there may be more of them than files that may be open.
+            let file = disk.open(path).map_err(StoreError::io("open", path))?;
             file.sync_data().map_err(StoreError::io("flush", path))?;
         }
-        let mut dirs: Vec<_> = self.dirty.iter().filter_map(|(path, _)| path.parent()).collect();
+        let mut dirs: Vec<_> = self.dirty.iter().filter_map(|path| path.parent()).collect();
         dirs.dedup();
         for dir in dirs {
             disk.sync_dir(dir).map_err(StoreError::io("flush", dir))?;
@@ -49,10 +51,7 @@ impl CheckpointJob {
 
 impl<P: Payload> Keeper<P> {
     /// What a checkpoint of this moment consists of. With `clean` it is the last one.
-    ///
-    /// # Errors
-    /// A segment cannot be opened.
-    pub(in crate::store) fn checkpoint(&mut self, clean: bool) -> Result<CheckpointJob, StoreError> {
+    pub(in crate::store) fn checkpoint(&mut self, clean: bool) -> CheckpointJob {
         let lasting = self.shelves.values().filter(|shelf| shelf.lasting).count();
         let mut bytes = checkpoint::begin(
             self.applied,
@@ -68,21 +67,18 @@ impl<P: Payload> Keeper<P> {
         let mut dirty = Vec::new();
         for shelf in self.shelves.values_mut().filter(|shelf| shelf.lasting) {
             checkpoint::put_shelf(&mut bytes, shelf);
-            for segment in &mut shelf.segments {
-                dirty.extend(segment.take_dirty(&*self.disk)?);
-                segment.rest();
-            }
+            dirty.extend(shelf.segments.iter_mut().filter_map(Segment::take_dirty));
         }
         checkpoint::end(&mut bytes);
         self.changed = false;
-        Ok(CheckpointJob {
+        CheckpointJob {
             bytes,
             dirty,
             garbage: std::mem::take(&mut self.garbage),
             from_generation: self.from_generation,
             log_file: (self.applied.generation >= self.from_generation)
                 .then(|| log::file_path(self.applied.generation)),
-        })
+        }
     }
 
     /// A checkpoint has been written: removes what nobody needs any more, and gives files of the log back.
@@ -107,7 +103,7 @@ impl<P: Payload> Keeper<P> {
     pub(in crate::store) fn not_checkpointed(&mut self, job: CheckpointJob) {
         self.changed = true;
         self.garbage.extend(job.garbage);
-        for (path, _) in job.dirty {
+        for path in job.dirty {
             let of = |segment: &&mut Segment| segment.path() == path;
             let mut segments = self.shelves.values_mut().flat_map(|shelf| &mut shelf.segments);
             if let Some(segment) = segments.find(of) {

@@ -239,7 +239,7 @@ impl Simulation {
             Dead
         };
         while !running.keeper.retire_step(next).map_err(last)? {}
-        let job = running.keeper.checkpoint(true).map_err(last)?;
+        let job = running.keeper.checkpoint(true);
         job.run(&*self.dyn_disk).map_err(last)?;
         running.keeper.checkpointed(job);
         running.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));
@@ -380,10 +380,7 @@ impl Simulation {
             }
         }
         if retired {
-            match running.keeper.checkpoint(false) {
-                Ok(job) => running.job = Some(job),
-                Err(error) => return self.unless_full(Err(error)),
-            }
+            running.job = Some(running.keeper.checkpoint(false));
             if self.rng.random_bool(0.5) {
                 return self.run_job();
             }

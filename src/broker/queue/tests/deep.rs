@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::broker::kept::Kept;
 use crate::broker::memory::Memory;
 use crate::broker::message::{Body, Life, Message, Parts};
 use crate::broker::moment::Moment;
-use crate::broker::outbox::Outbox;
+use crate::broker::outbox::{Outbox, Taken};
 use crate::broker::policy::QueuePolicy;
 use crate::broker::queue::{Begin, Entry, Home, Lane, OnDisk, Queue, Recovered, Settled, Settlement};
 use crate::broker::timers::Timers;
@@ -195,6 +196,7 @@ impl Bench {
                     self.paged.retain(|position, _| !(first..=last).contains(position));
                 }
                 Op::Delivered { up_to, .. } => self.delivered = self.delivered.max(up_to),
+                Op::Drop { .. } => self.logged.clear(),
                 Op::Forget { .. } => {}
                 other => panic!("{other:?}"),
             }
@@ -303,4 +305,41 @@ fn what_is_beyond_the_window_leaves_memory_and_is_paid_back() {
     while bench.serve() {}
     assert_eq!(bench.queue.charged(), 0);
     assert!(bench.logged.is_empty() && bench.paged.is_empty());
+}
+
+#[test]
+fn a_deleted_queue_gives_back_what_was_on_its_way_to_disk_and_lets_go_who_waited_for_it() {
+    for durable in [true, false] {
+        let mut bench = Bench::new(durable);
+        let getter = Arc::new(Outbox::new());
+        bench.publish(400); // far more than may be on its way: the publisher is held back
+        while !bench.queue.is_first_on_disk(&getter) {
+            bench.queue.get(true, &mut bench.fx);
+        }
+        assert!(bench.queue.charged() > 16 << 20);
+        assert!(bench.queue.delete(false, false, &mut bench.fx).is_ok());
+        assert_eq!(bench.queue.charged(), 0);
+        let (publisher, getter) = (told(&bench.publisher), told(&getter));
+        assert!(publisher.released && getter.disk_is_ready);
+        while bench.serve() {} // what the store still tells changes nothing
+        assert_eq!(bench.queue.charged(), 0);
+    }
+}
+
+/// What a connection is told.
+fn told(outbox: &Outbox) -> Taken {
+    let mut taken = Taken::default();
+    outbox.take(&mut taken, true, Waker::noop());
+    taken
+}
+
+#[test]
+fn definitions_count_in_the_backlog() {
+    let journal = Journal::<Kept>::new();
+    let define = || Op::Define { key: vec![0; 1 << 20].into(), value: vec![0; 1 << 20].into() };
+    assert!(!journal.is_behind());
+    for _ in 0..5 {
+        journal.write().push(define());
+    }
+    assert!(journal.is_behind());
 }

@@ -21,6 +21,7 @@ final class Consuming {
     static void add(Map<String, Main.Scenario> scenarios) {
         scenarios.put("prefetch", Consuming::prefetch);
         scenarios.put("requeue", Consuming::requeue);
+        scenarios.put("dead-letter", Consuming::deadLetter);
         scenarios.put("get", Consuming::get);
         scenarios.put("cancel", Consuming::cancel);
         scenarios.put("cancel-notify", Consuming::cancelNotify);
@@ -66,6 +67,23 @@ final class Consuming {
         channel.basicNack(see(session, own, "second", false), true, true);
         see(session, own, "first", true);
         see(session, own, "second", true);
+    }
+
+    private static void deadLetter(Session session) throws Exception {
+        String graveyard = session.exchange("fanout", Map.of());
+        var dead = consume(session.channel, session.bound(graveyard, ""), true);
+        String own = session.queue(Map.of("x-dead-letter-exchange", graveyard));
+        session.send(own, "refused");
+        session.channel.basicReject(see(session, own, "refused", false), false);
+        died(next(dead), "refused", own, "rejected");
+        session.publish("", own, new BasicProperties.Builder().expiration("1").build(), "old");
+        died(next(dead), "old", own, "expired");
+    }
+
+    private static void died(Delivery delivery, String body, String queue, String reason) {
+        var death = (Map<?, ?>) ((List<?>) delivery.getProperties().getHeaders().get("x-death")).get(0);
+        equal(list(text(delivery.getBody()), death.get("queue").toString(), death.get("reason").toString(), death.get("count")),
+              list(body, queue, reason, 1L));
     }
 
     private static void get(Session session) throws Exception {
