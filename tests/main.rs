@@ -26,6 +26,7 @@ mod frames;
 mod garbage;
 mod get;
 mod headers;
+mod journal;
 mod limits;
 mod lines;
 mod names;

@@ -259,3 +259,23 @@ fn a_large_body_survives() {
     assert!(delivered.body == body);
     assert_eq!(delivered.properties().delivery_mode, Some(2));
 }
+
+#[test]
+fn persistent_messages_that_nobody_confirms_are_written_too() {
+    const COUNT: u32 = 400;
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("q"));
+    let body = vec![b'x'; 64 * 1024];
+    // More than may wait for the disk.
+    for _ in 0..COUNT {
+        c.publish_as(1, publish("", "q"), &persistent(), &body);
+    }
+    assert_eq!(c.counts("q"), (COUNT, 0));
+    let log = kept.path().join("log");
+    let written = || std::fs::read_dir(&log).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
+    while written() < u64::from(COUNT) * body.len() as u64 {
+        std::thread::yield_now();
+    }
+}

@@ -185,8 +185,19 @@ struct Pending<P> {
     held_back: Vec<Arc<Outbox>>,
     /// Bytes taken and not yet committed.
     writing: usize,
-    writer_waits: bool,
+    writer: Writer,
     closed: bool,
+}
+
+/// What the store's writer does, as far as those who push need to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// It will look again by itself.
+    Busy,
+    /// It waits for anything at all.
+    Idle,
+    /// It lets what nobody waits for gather, for a while.
+    Patient,
 }
 
 /// Operations taken to be written as one group.
@@ -230,7 +241,7 @@ impl<P: Payload> Journal<P> {
             groups: 0,
             held_back: Vec::new(),
             writing: 0,
-            writer_waits: false,
+            writer: Writer::Busy,
             closed: false,
         };
         Self { pending: Mutex::new(pending), work: Condvar::new(), committed: AtomicU64::new(0) }
@@ -239,7 +250,7 @@ impl<P: Payload> Journal<P> {
     /// Locks it for a few pushes.
     #[inline]
     pub fn write(&self) -> Writing<'_, P> {
-        Writing { pending: self.pending.lock() }
+        Writing { pending: self.pending.lock(), work: &self.work }
     }
 
     /// All that is pushed until this is dropped becomes durable together or not at all. Several may be open at once; nothing may be
@@ -264,9 +275,7 @@ impl<P: Payload> Journal<P> {
         if !pending.waiters.last().is_some_and(|last| Arc::ptr_eq(last, outbox)) {
             pending.waiters.push(outbox.clone());
         }
-        if pending.writer_waits {
-            self.work.notify_one();
-        }
+        pending.wake_writer(&self.work);
         true
     }
 
@@ -300,21 +309,22 @@ impl<P: Payload> Journal<P> {
             if pending.closed && pending.ops.is_empty() {
                 return false;
             }
-            pending.writer_waits = true;
             if pending.ops.is_empty() {
+                pending.writer = Writer::Idle;
                 match deadline {
                     None => self.work.wait(&mut pending),
                     Some(deadline) => {
                         if self.work.wait_until(&mut pending, deadline).timed_out() && pending.ops.is_empty() {
-                            pending.writer_waits = false;
+                            pending.writer = Writer::Busy;
                             break;
                         }
                     }
                 }
             } else {
+                pending.writer = Writer::Patient;
                 impatient |= self.work.wait_for(&mut pending, patience).timed_out();
             }
-            pending.writer_waits = false;
+            pending.writer = Writer::Busy;
         }
         group.ops.clear();
         std::mem::swap(&mut group.ops, &mut pending.ops);
@@ -358,6 +368,16 @@ impl<P: Payload> Journal<P> {
     }
 }
 
+impl<P> Pending<P> {
+    /// There is something to do for the writer at once.
+    fn wake_writer(&mut self, work: &Condvar) {
+        if self.writer != Writer::Busy {
+            self.writer = Writer::Busy; // it looks again; once woken is enough
+            work.notify_one();
+        }
+    }
+}
+
 /// See [`Journal::group`].
 pub struct Together<'a, P>(&'a Journal<P>);
 
@@ -365,8 +385,8 @@ impl<P> Drop for Together<'_, P> {
     fn drop(&mut self) {
         let mut pending = self.0.pending.lock();
         pending.groups -= 1;
-        if pending.groups == 0 && pending.writer_waits {
-            self.0.work.notify_one();
+        if pending.groups == 0 {
+            pending.wake_writer(&self.0.work);
         }
     }
 }
@@ -374,6 +394,22 @@ impl<P> Drop for Together<'_, P> {
 /// The journal's lock. See [`Journal::write`].
 pub struct Writing<'a, P> {
     pending: MutexGuard<'a, Pending<P>>,
+    work: &'a Condvar,
+}
+
+impl<P> Drop for Writing<'_, P> {
+    /// The writer hears of the first operation after a pause, whether or not somebody waits for it, and when much has gathered.
+    fn drop(&mut self) {
+        let pending = &mut *self.pending;
+        let wake = match pending.writer {
+            Writer::Busy => false,
+            Writer::Idle => !pending.ops.is_empty(),
+            Writer::Patient => pending.bytes > LAZY_BYTES_MAX,
+        };
+        if wake {
+            pending.wake_writer(self.work);
+        }
+    }
 }
 
 impl<P: Payload> Writing<'_, P> {

@@ -20,7 +20,7 @@ use leveret::config::Config;
 pub(crate) use leveret_protocol::method::{basic, channel, confirm, connection, exchange, queue, tx};
 pub(crate) use leveret_protocol::{BasicProperties, EncodedTable, FieldTable, FieldValue, Method, MethodId};
 
-pub(crate) use client::{Wire, encoded};
+pub(crate) use client::{FAR, Wire, encoded};
 pub(crate) use expected::{Close, closes, locked, no_exchange, no_queue, q_named, x_named};
 pub(crate) use features::*;
 pub(crate) use frame::{Delivered, OwnedFrame, names};
