@@ -123,6 +123,7 @@ impl ServeArgs {
             .init();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .on_thread_start(crate::socket::on_worker_start)
             .on_thread_park(crate::socket::before_park)
             .on_thread_unpark(crate::socket::after_park)
             .build()
