@@ -31,6 +31,7 @@ mod limits;
 mod lines;
 mod names;
 mod overflow;
+mod policy;
 mod prefetch;
 mod priority;
 mod publish;

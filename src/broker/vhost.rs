@@ -4,6 +4,7 @@
 //! time, so that topology and queues always agree.
 
 mod lasting;
+mod policies;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ use super::policy::Policies;
 use super::queue::{Begin, ConsumeError, DeleteRefused, Home, Queue};
 use super::timers::Timers;
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
+
+pub use self::policies::PolicyDeclare;
 
 /// See the module.
 pub struct VHost {
@@ -269,14 +272,14 @@ impl VHost {
         let queue = graph.add_queue(declare.name, settings.durable, |key| {
             let owner = settings.exclusive.then_some(by);
             let policy = self.policies.read().say_to_queue(declare.name, settings.queue_type);
-            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered: Vec::new() };
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered: Vec::new(), earlier_ttls: Vec::new() };
             Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), begin)
         });
         queue.dispatch(fx); // registers when it is unused
         self.queues.insert(declare.name.into(), queue.clone());
         if let Some(durability) = &self.durability {
             durability.add(&queue);
-            self.log_new_queue(durability, &queue, fx);
+            self.log_queue(durability, &queue, fx);
         }
         self.publish_generation(&graph);
         Ok((queue, true))
@@ -340,30 +343,6 @@ impl VHost {
     /// All queues, in no order.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         self.queues.iter().map(|entry| entry.value().clone()).collect()
-    }
-
-    pub(super) fn policies_lock(&self) -> &RwLock<Policies> {
-        &self.policies
-    }
-
-    /// Changes the policies and gives what they say then to all queues and exchanges. One change at a time: the graph is locked.
-    pub(super) fn change_policies<E>(
-        &self,
-        fx: &mut Effects,
-        change: impl FnOnce(&mut Policies) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut graph = self.graph.write();
-        change(&mut self.policies.write())?;
-        let policies = self.policies.read();
-        let names: Vec<_> = graph.topology.exchanges().map(|exchange| exchange.name.clone()).collect();
-        for name in names {
-            graph.topology.set_policy_alternate(&name, policies.alternate_of(&name));
-        }
-        self.generation.store(graph.topology.generation(), Ordering::Release);
-        for queue in graph.slots.iter().flatten() {
-            queue.set_policy(&policies.say_to_queue(&queue.name, queue.settings.queue_type), fx);
-        }
-        Ok(())
     }
 
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {

@@ -61,7 +61,7 @@ impl Names for QueueNames {
     fn queue(&self, key: &[u8], value: &[u8]) -> Option<(QueueId, String)> {
         match definitions::read(key, value)? {
             Definition::Queue(vhost, queue) => Some((queue.id, format!("queue '{}' in vhost '{vhost}'", queue.name))),
-            Definition::Exchange(..) | Definition::Binding(..) => None,
+            Definition::Exchange(..) | Definition::Binding(..) | Definition::Policy(..) => None,
         }
     }
 
@@ -71,6 +71,7 @@ impl Names for QueueNames {
 
     fn define(&self, id: QueueId) -> DefinitionBytes {
         let name = format!("recovered-{}", id.0);
-        definitions::queue("/", &QueueDefinition { name, id, auto_delete: false, arguments: Default::default() })
+        let arguments = Default::default();
+        definitions::queue("/", &QueueDefinition { name, id, auto_delete: false, arguments, earlier_ttls: Vec::new() })
     }
 }

@@ -32,14 +32,15 @@ impl VHost {
         }
     }
 
-    /// Logs that a queue was declared. Called under the graph's lock.
-    pub(super) fn log_new_queue(&self, durability: &Durability, queue: &Queue, fx: &mut Effects) {
+    /// Logs a queue's definition: it was declared, or what it remembers of policies has changed. Called under the graph's lock.
+    pub(super) fn log_queue(&self, durability: &Durability, queue: &Queue, fx: &mut Effects) {
         if let Some(disk) = queue.on_disk().filter(|disk| disk.journal.is_some()) {
             let definition = QueueDefinition {
                 name: queue.name.to_string(),
                 id: disk.id,
                 auto_delete: queue.settings.auto_delete,
                 arguments: queue.settings.arguments.clone(),
+                earlier_ttls: queue.earlier_ttls(),
             };
             durability.define(definitions::queue(&self.name, &definition), fx);
         }
@@ -58,7 +59,9 @@ impl VHost {
     pub fn restore_exchange(&self, definition: ExchangeDefinition) {
         let mut graph = self.graph.write();
         if graph.topology.exchange(definition.name.as_bytes()).is_none() {
+            let name = definition.name.clone();
             graph.topology.insert_exchange(definition);
+            graph.topology.set_policy_alternate(&name, self.policies.read().alternate_of(&name));
             graph.topology.take_changes();
         }
         self.publish_generation(&graph);
@@ -88,7 +91,8 @@ impl VHost {
         let mut graph = self.graph.write();
         let queue = graph.add_queue(&definition.name, true, |key| {
             let policy = self.policies.read().say_to_queue(&definition.name, settings.queue_type);
-            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered };
+            let earlier_ttls = definition.earlier_ttls.clone();
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered, earlier_ttls };
             Queue::new(definition.name.as_str().into(), key, settings, None, self.home.clone(), begin)
         });
         queue.dispatch(fx); // registers when it is unused, and asks for its first messages
