@@ -140,7 +140,11 @@ pub fn read(key: &[u8], value: &[u8]) -> Option<Definition> {
             Some(Definition::Binding(vhost, pair))
         }
         POLICY => {
-            let kind = if part(&mut rest)? == [1] { Kind::Operator } else { Kind::User };
+            let kind = match part(&mut rest)? {
+                [0] => Kind::User,
+                [1] => Kind::Operator,
+                _ => return None,
+            };
             Some(Definition::Policy(vhost, read_policy(kind, text(part(&mut rest)?)?, value)?))
         }
         _ => None,
