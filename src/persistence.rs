@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use crate::broker::definitions::{self, Bytes, Definition, PolicyDefinition, QueueDefinition};
+use crate::broker::definitions::{self, Bytes, Definition, PolicyDefinition, QueueDefinition, VHostDefinition};
 use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request};
 use crate::broker::topology::{BoundPair, ExchangeDefinition};
 use crate::broker::{Broker, BrokerSettings, Durability, Effects, Kept, Lane, OnDisk, Queue};
@@ -109,6 +109,7 @@ impl Persistence {
 /// Definitions by what they define, in the order in which they are made again: each needs those before it.
 #[derive(Default)]
 struct Definitions {
+    vhosts: Vec<(String, VHostDefinition)>,
     policies: Vec<(String, PolicyDefinition)>,
     exchanges: Vec<(Bytes, String, ExchangeDefinition)>,
     queues: Vec<(String, QueueDefinition)>,
@@ -122,6 +123,7 @@ impl Definitions {
         let mut read = Self::default();
         for (key, value) in all {
             match definitions::read(&key, &value) {
+                Some(Definition::VHost(vhost, definition)) => read.vhosts.push((vhost, definition)),
                 Some(Definition::Policy(vhost, policy)) => read.policies.push((vhost, policy)),
                 Some(Definition::Exchange(vhost, definition)) => read.exchanges.push((key, vhost, definition)),
                 Some(Definition::Queue(vhost, definition)) => read.queues.push((vhost, definition)),
@@ -136,7 +138,7 @@ impl Definitions {
     }
 }
 
-/// Makes policies, exchanges, queues and bindings again. What has no place any more is forgotten, and said.
+/// Makes vhosts, policies, exchanges, queues and bindings again. What has no place any more is forgotten, and said.
 fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &mut Effects) {
     let mut messages: HashMap<QueueId, Vec<_>> = HashMap::new();
     for lane in recovered.queues {
@@ -145,7 +147,11 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &
     }
     let damaged = recovered.damaged.into_iter().map(|(lane, error)| (OnDisk::queue_of(lane).0, error));
     let mut damaged: HashMap<QueueId, StoreError> = damaged.collect();
-    let Definitions { policies, exchanges, queues, bindings, unreadable } = Definitions::read(recovered.definitions);
+    let read = Definitions::read(recovered.definitions);
+    let Definitions { vhosts, policies, exchanges, queues, bindings, unreadable } = read;
+    for (vhost, definition) in vhosts {
+        broker.add_vhost(&vhost).restore(&definition);
+    }
     for (vhost, policy) in policies {
         if let Err(error) = broker.add_vhost(&vhost).restore_policy(&policy) {
             error!(policy = %policy.name, %error, "the policy cannot be set again: left as it is");

@@ -4,6 +4,7 @@
 
 use leveret_protocol::{FieldTable, FieldValue, Table};
 
+use super::arguments::QueueType;
 use super::exchange::ExchangeType;
 use super::journal::QueueId;
 use super::moment::Moment;
@@ -24,6 +25,8 @@ pub enum Definition {
     Binding(String, BoundPair),
     /// A policy of a vhost.
     Policy(String, PolicyDefinition),
+    /// A vhost for which something was set.
+    VHost(String, VHostDefinition),
 }
 
 /// A durable queue as it was declared.
@@ -35,7 +38,9 @@ pub struct QueueDefinition {
     pub id: QueueId,
     /// The flag.
     pub auto_delete: bool,
-    /// The arguments, with the queue's type.
+    /// Its type, which the arguments need not tell. Classic where early versions have not kept it.
+    pub queue_type: QueueType,
+    /// The arguments.
     pub arguments: FieldTable,
     /// Until when what time to live held, where policies have changed it since (B-07).
     pub earlier_ttls: Vec<(Moment, Option<u64>)>,
@@ -58,10 +63,18 @@ pub struct PolicyDefinition {
     pub definition: FieldTable,
 }
 
+/// What was set for a vhost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VHostDefinition {
+    /// The type of queues that are declared without one; without it, the node's.
+    pub default_queue_type: Option<QueueType>,
+}
+
 const BINDING: u8 = b'B';
 const EXCHANGE: u8 = b'E';
 const POLICY: u8 = b'P';
 const QUEUE: u8 = b'Q';
+const VHOST: u8 = b'V';
 
 /// Key and value of an exchange.
 pub fn exchange(vhost: &str, definition: &ExchangeDefinition) -> (Bytes, Bytes) {
@@ -84,6 +97,7 @@ pub fn exchange_key(vhost: &str, name: &str) -> Bytes {
 pub fn queue(vhost: &str, definition: &QueueDefinition) -> (Bytes, Bytes) {
     let mut value = FieldTable::new();
     value.push("id", FieldValue::I64(definition.id.0 as i64));
+    value.push("type", definition.queue_type.name());
     value.push("auto_delete", definition.auto_delete);
     value.push("arguments", FieldValue::Table(definition.arguments.clone()));
     if !definition.earlier_ttls.is_empty() {
@@ -122,6 +136,15 @@ pub fn policy_key(vhost: &str, kind: Kind, name: &str) -> Bytes {
     key(POLICY, &[vhost.as_bytes(), &kind, name.as_bytes()])
 }
 
+/// Key and value of a vhost.
+pub fn vhost(name: &str, definition: &VHostDefinition) -> (Bytes, Bytes) {
+    let mut value = FieldTable::new();
+    if let Some(default) = definition.default_queue_type {
+        value.push("default_queue_type", default.name());
+    }
+    (key(VHOST, &[name.as_bytes()]), value.encode().into())
+}
+
 /// Reads a definition; none if key and value are nothing of the kind.
 pub fn read(key: &[u8], value: &[u8]) -> Option<Definition> {
     let (kind, mut rest) = key.split_first()?;
@@ -146,6 +169,11 @@ pub fn read(key: &[u8], value: &[u8]) -> Option<Definition> {
                 _ => return None,
             };
             Some(Definition::Policy(vhost, read_policy(kind, text(part(&mut rest)?)?, value)?))
+        }
+        VHOST => {
+            let value = Table::parse(value).ok()?.to_owned();
+            let default_queue_type = queue_type(value.get("default_queue_type"))?;
+            Some(Definition::VHost(vhost, VHostDefinition { default_queue_type }))
         }
         _ => None,
     }
@@ -172,6 +200,7 @@ fn read_queue(name: String, value: &[u8]) -> Option<QueueDefinition> {
         name,
         id: QueueId(value.get("id")?.as_integer()? as u64),
         auto_delete: matches!(value.get("auto_delete")?, FieldValue::Bool(true)),
+        queue_type: queue_type(value.get("type"))?.unwrap_or_default(),
         arguments: table(&value, "arguments")?,
         earlier_ttls: earlier_ttls(&value)?,
     })
@@ -187,6 +216,14 @@ fn read_policy(kind: Kind, name: String, value: &[u8]) -> Option<PolicyDefinitio
         priority: value.get("priority")?.as_integer()?,
         definition: table(&value, "definition")?,
     })
+}
+
+/// The type of this name; none within if there is no name.
+fn queue_type(name: Option<&FieldValue>) -> Option<Option<QueueType>> {
+    match name {
+        None => Some(None),
+        Some(name) => QueueType::from_name(name.as_str()?.as_bytes()).map(Some),
+    }
 }
 
 fn table(value: &FieldTable, name: &str) -> Option<FieldTable> {
@@ -259,6 +296,7 @@ mod tests {
             name: "q".to_owned(),
             id: QueueId(u64::MAX),
             auto_delete: true,
+            queue_type: QueueType::Quorum,
             arguments: some_arguments(),
             earlier_ttls: vec![(Moment(5), Some(7)), (Moment(6), None)],
         };
@@ -290,6 +328,25 @@ mod tests {
             assert_eq!(read(&key, &value), Some(Definition::Policy("v".to_owned(), definition.clone())));
         }
         assert_ne!(policy("v", &user).0, policy("v", &operator).0);
+    }
+
+    #[test]
+    fn vhosts_come_back_as_they_went_in() {
+        for default_queue_type in [None, Some(QueueType::Quorum)] {
+            let definition = VHostDefinition { default_queue_type };
+            let (key, value) = vhost("v", &definition);
+            assert_eq!(read(&key, &value), Some(Definition::VHost("v".to_owned(), definition)));
+        }
+    }
+
+    #[test]
+    fn a_queue_of_an_early_version_has_no_type() {
+        let mut value = FieldTable::new();
+        value.push("id", FieldValue::I64(3));
+        value.push("auto_delete", false);
+        value.push("arguments", FieldValue::Table(some_arguments()));
+        let read = read(&queue_key("/", "q"), &value.encode());
+        assert!(matches!(read, Some(Definition::Queue(_, queue)) if queue.queue_type == QueueType::Classic));
     }
 
     proptest! {

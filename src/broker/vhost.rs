@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use super::arguments::{self, ConsumerArguments, QueueReference, QueueType, ReceivedDeclare};
 use super::compat::Compat;
 use super::connection::ConnectionId;
+use super::definitions::VHostDefinition;
 use super::durability::Durability;
 use super::effects::Effects;
 use super::error::BrokerError;
@@ -34,7 +35,8 @@ pub struct VHost {
     /// Its name.
     pub name: Arc<str>,
     compat: Compat,
-    default_type: QueueType,
+    node_default_type: QueueType,
+    default_type: RwLock<Option<QueueType>>,
     durability: Option<Arc<Durability>>,
     home: Arc<Home>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
@@ -81,7 +83,7 @@ impl VHost {
     pub fn new(
         name: &str,
         compat: Compat,
-        default_type: QueueType,
+        node_default_type: QueueType,
         memory: Arc<Memory>,
         timers: Arc<Timers>,
         durability: Option<Arc<Durability>>,
@@ -93,7 +95,8 @@ impl VHost {
         Arc::new_cyclic(|me| Self {
             name: name.into(),
             compat,
-            default_type,
+            node_default_type,
+            default_type: RwLock::new(None),
             durability,
             home: Arc::new(Home { memory, timers, vhost: me.clone(), compat }),
             queues: DashMap::default(),
@@ -106,6 +109,19 @@ impl VHost {
     /// The line of RabbitMQ that it follows.
     pub fn compat(&self) -> Compat {
         self.compat
+    }
+
+    /// The type of a durable queue that is declared without one.
+    pub fn default_queue_type(&self) -> QueueType {
+        self.default_type.read().unwrap_or(self.node_default_type)
+    }
+
+    /// Sets that type, for queues declared from now on; without one it is the node's. It is durable when
+    /// [`Broker::durable`](super::Broker::durable) is done.
+    pub fn set_default_queue_type(&self, default_queue_type: Option<QueueType>, fx: &mut Effects) {
+        let _one_change_at_a_time = self.graph.write();
+        *self.default_type.write() = default_queue_type;
+        self.log_vhost(&VHostDefinition { default_queue_type }, fx);
     }
 
     /// Changes whenever a route may change.
@@ -263,7 +279,7 @@ impl VHost {
             queue.declared_again(fx);
             return Ok((queue, false));
         }
-        let settings = arguments::declare(&received, self.default_type, self.compat)?;
+        let settings = arguments::declare(&received, self.default_queue_type(), self.compat)?;
         let mut graph = self.graph.write();
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
@@ -349,7 +365,7 @@ impl VHost {
         let Some(queue) = self.queue(received.queue.name) else { return Ok(None) };
         self.check_owner(Some(&queue), by)?;
         self.check_readable(&queue)?;
-        arguments::redeclare(&queue.settings, received, self.default_type)?;
+        arguments::redeclare(&queue.settings, received, self.default_queue_type())?;
         Ok(Some(queue))
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use leveret_protocol::Table;
 
 use super::{Graph, VHost};
-use crate::broker::arguments::{self, QueueReference, QueueType, ReceivedDeclare};
+use crate::broker::arguments::{self, QueueReference, ReceivedDeclare};
 use crate::broker::compat::Compat;
-use crate::broker::definitions::{self, QueueDefinition};
+use crate::broker::definitions::{self, QueueDefinition, VHostDefinition};
 use crate::broker::durability::Durability;
 use crate::broker::effects::Effects;
 use crate::broker::error::BrokerError;
@@ -39,6 +39,7 @@ impl VHost {
                 name: queue.name.to_string(),
                 id: disk.id,
                 auto_delete: queue.settings.auto_delete,
+                queue_type: queue.settings.queue_type,
                 arguments: queue.settings.arguments.clone(),
                 earlier_ttls: queue.earlier_ttls(),
             };
@@ -53,6 +54,18 @@ impl VHost {
         if queue.on_disk().is_some_and(|disk| disk.journal.is_some()) {
             durability.forget(definitions::queue_key(&self.name, &queue.name), fx);
         }
+    }
+
+    /// Logs what was set for the vhost. Called under the graph's lock.
+    pub(super) fn log_vhost(&self, definition: &VHostDefinition, fx: &mut Effects) {
+        if let Some(durability) = &self.durability {
+            durability.define(definitions::vhost(&self.name, definition), fx);
+        }
+    }
+
+    /// Sets again what was set for the vhost; nothing is logged.
+    pub fn restore(&self, definition: &VHostDefinition) {
+        *self.default_type.write() = definition.default_queue_type;
     }
 
     /// Makes an exchange again, unless it is there; nothing is logged.
@@ -86,7 +99,7 @@ impl VHost {
             arguments: &definition.arguments,
         };
         // What one line of RabbitMQ refuses may have been declared when another was followed.
-        let settings = arguments::declare(&received, QueueType::Classic, Compat::default())?;
+        let settings = arguments::declare(&received, definition.queue_type, Compat::default())?;
         let disk = self.durability.as_ref().map(|durability| durability.on_disk(definition.id, &settings));
         let mut graph = self.graph.write();
         let queue = graph.add_queue(&definition.name, true, |key| {
