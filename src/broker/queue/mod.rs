@@ -305,9 +305,14 @@ impl Queue {
         unused && self.settings.auto_delete
     }
 
-    /// The consumer gets nothing any more, but stays until it is cancelled.
+    /// The consumer gets nothing any more, but stays until it is cancelled or taken back.
     pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state, _| state.consumers.give_up(consumer));
+    }
+
+    /// The consumer that was given up gets messages again.
+    pub fn take_consumer_back(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.take_back(consumer));
     }
 
     /// Milliseconds that a consumer may hold a delivery, if there is a limit.
