@@ -10,8 +10,9 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use crate::broker::definitions::{self, Definition};
+use crate::broker::definitions::{self, Bytes, Definition, PolicyDefinition, QueueDefinition, VHostDefinition};
 use crate::broker::journal::{Journal, Loaded, Op, Pager, QueueId, Request};
+use crate::broker::topology::{BoundPair, ExchangeDefinition};
 use crate::broker::{Broker, BrokerSettings, Durability, Effects, Kept, Lane, OnDisk, Queue};
 use crate::connection::Clock;
 use crate::store::{self, Recovered, RecoveredQueue, Sink, Store, StoreError};
@@ -105,7 +106,39 @@ impl Persistence {
     }
 }
 
-/// Makes exchanges, queues and bindings again. What has no place any more is forgotten, and said.
+/// Definitions by what they define, in the order in which they are made again: each needs those before it.
+#[derive(Default)]
+struct Definitions {
+    vhosts: Vec<(String, VHostDefinition)>,
+    policies: Vec<(String, PolicyDefinition)>,
+    exchanges: Vec<(Bytes, String, ExchangeDefinition)>,
+    queues: Vec<(String, QueueDefinition)>,
+    bindings: Vec<(Bytes, String, BoundPair)>,
+    /// There are some that cannot be read.
+    unreadable: bool,
+}
+
+impl Definitions {
+    fn read(all: Vec<(Bytes, Bytes)>) -> Self {
+        let mut read = Self::default();
+        for (key, value) in all {
+            match definitions::read(&key, &value) {
+                Some(Definition::VHost(vhost, definition)) => read.vhosts.push((vhost, definition)),
+                Some(Definition::Policy(vhost, policy)) => read.policies.push((vhost, policy)),
+                Some(Definition::Exchange(vhost, definition)) => read.exchanges.push((key, vhost, definition)),
+                Some(Definition::Queue(vhost, definition)) => read.queues.push((vhost, definition)),
+                Some(Definition::Binding(vhost, pair)) => read.bindings.push((key, vhost, pair)),
+                None => {
+                    read.unreadable = true;
+                    warn!(key = %String::from_utf8_lossy(&key), "a definition cannot be read: left as it is");
+                }
+            }
+        }
+        read
+    }
+}
+
+/// Makes vhosts, policies, exchanges, queues and bindings again. What has no place any more is forgotten, and said.
 fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &mut Effects) {
     let mut messages: HashMap<QueueId, Vec<_>> = HashMap::new();
     for lane in recovered.queues {
@@ -114,17 +147,14 @@ fn restore(broker: &Broker, durability: &Durability, recovered: Recovered, fx: &
     }
     let damaged = recovered.damaged.into_iter().map(|(lane, error)| (OnDisk::queue_of(lane).0, error));
     let mut damaged: HashMap<QueueId, StoreError> = damaged.collect();
-    let mut unreadable = false;
-    let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, value) in recovered.definitions {
-        match definitions::read(&key, &value) {
-            Some(Definition::Exchange(vhost, definition)) => exchanges.push((key, vhost, definition)),
-            Some(Definition::Queue(vhost, definition)) => queues.push((vhost, definition)),
-            Some(Definition::Binding(vhost, pair)) => bindings.push((key, vhost, pair)),
-            None => {
-                unreadable = true;
-                warn!(key = %String::from_utf8_lossy(&key), "a definition cannot be read: left as it is");
-            }
+    let read = Definitions::read(recovered.definitions);
+    let Definitions { vhosts, policies, exchanges, queues, bindings, unreadable } = read;
+    for (vhost, definition) in vhosts {
+        broker.add_vhost(&vhost).restore(&definition);
+    }
+    for (vhost, policy) in policies {
+        if let Err(error) = broker.add_vhost(&vhost).restore_policy(&policy) {
+            error!(policy = %policy.name, %error, "the policy cannot be set again: left as it is");
         }
     }
     for (key, vhost, definition) in exchanges {

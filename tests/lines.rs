@@ -58,25 +58,3 @@ fn q_29_before_4_3_quorum_queues_have_no_strict_priorities() {
     c.put(&q, "high", &with!(priority: 9));
     assert_eq!(c.drain(&q), ["low", "high"]);
 }
-
-#[test]
-fn q_10_the_default_type_is_that_of_durable_queues() {
-    if !ours_only() {
-        return;
-    }
-    let default_queue_type = leveret::broker::arguments::QueueType::Quorum;
-    let mut c = Wire::connect_to(start(Config { default_queue_type, ..Config::default() }));
-    c.log_in(&Login::default());
-    let exclusive = c.queue();
-    let durable = c.durable_with(&no_arguments());
-    for q in [&exclusive, &durable] {
-        c.put(q, "1", &plain());
-        let tag = c.await_get(q).delivery_tag;
-        c.send(1, reject(tag, true));
-    }
-    assert_eq!(counts_told(&c.await_get(&exclusive)), (None, None));
-    assert_eq!(counts_told(&c.await_get(&durable)), (Some(1), Some(1)));
-    let quorum = table! { "x-queue-type" => "quorum", "x-expires" => 120_000 };
-    let again = queue::Declare { exclusive: false, durable: true, ..declare(&durable) };
-    c.call(queue::Declare { arguments: quorum.as_table(), ..again });
-}

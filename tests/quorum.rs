@@ -145,11 +145,132 @@ fn q_38_a_consumer_that_holds_a_delivery_too_long_is_cancelled() {
     assert_eq!(c.expect(1, "basic.cancel").method(), basic::Cancel { consumer_tag: "t", nowait: true }.into());
     c.await_ready(&q, 1);
     assert_eq!(c.counts(&q), (1, 1));
-    c.send(1, ack(tag)); // too late, and no error
-    let again = c.await_get(&q);
+    c.send(1, ack(tag)); // too late, and no error: the consumer goes on
+    let again = c.deliver();
     assert_eq!((again.told(), counts_told(&again)), ("1r".to_owned(), (Some(1), None)));
-    c.call(cancel("t"));
+    c.refused(ack(tag), 406, &format!("unknown delivery tag {tag}"));
+}
+
+/// A queue with a consumer `t` that has held messages until they were taken back.
+fn held_too_long(c: &mut Wire, bodies: &[&str]) -> String {
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, bodies);
     c.call(consume(&q, "t"));
+    c.deliveries(bodies.len());
+    c.expect(1, "basic.cancel");
+    c.await_ready(&q, bodies.len() as u32);
+    q
+}
+
+#[test]
+fn q_38_a_cancelled_consumer_goes_on_when_it_has_settled_all_that_was_late() {
+    let mut c = Wire::open();
+    let settle: [fn(&mut Wire); 3] = [
+        |c| {
+            c.send(1, ack(2));
+            c.quiet();
+            c.send(1, ack(1));
+        },
+        |c| c.send(1, ack_multiple(2)),
+        |c| c.send(1, basic::Nack { delivery_tag: 0, multiple: true, requeue: false }),
+    ];
+    for late in settle {
+        let q = held_too_long(&mut c, &["1", "2"]);
+        c.quiet();
+        late(&mut c);
+        assert_eq!(c.deliveries(2).iter().map(Delivered::told).collect::<Vec<_>>(), ["1r", "2r"]);
+        c.expect(1, "basic.cancel");
+        c.await_ready(&q, 2);
+        c.call_on(1, channel_close());
+        c.open_channel(1);
+    }
+    let q = held_too_long(&mut c, &["1"]);
+    c.send(1, basic::Recover { requeue: true });
+    c.expect(1, "basic.recover-ok");
+    c.quiet();
+    assert_eq!(c.counts(&q).0, 1);
+    c.refused(ack(1), 406, "unknown delivery tag 1");
+}
+
+#[test]
+fn q_38_each_time_that_something_is_late_is_told() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.call(consume(&q, "t"));
+    for body in ["1", "2"] {
+        c.publish("", &q, body);
+        assert_eq!(c.deliver().told(), body);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    c.expect(1, "basic.cancel");
+    c.expect(1, "basic.cancel");
+    c.await_ready(&q, 2);
+}
+
+#[test]
+fn q_38_a_single_active_consumer_that_was_late_waits_for_its_turn() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000, "x-single-active-consumer" => true]);
+    c.fill_queue(&q, &["1"]);
+    c.call(consume(&q, "t"));
+    c.deliver();
+    c.call(consume(&q, "u"));
+    c.expect(1, "basic.cancel");
+    let second = c.deliver();
+    assert_eq!(second.by(), "u:1r");
+    c.send(1, ack(1));
+    c.send(1, ack(second.delivery_tag));
+    c.quiet();
+    c.call(cancel("u"));
+    c.publish("", &q, "2");
+    assert_eq!(c.deliver().by(), "t:2");
+}
+
+#[test]
+fn p_14_what_was_late_is_settled_with_the_commit() {
+    let mut c = Wire::open();
+    c.call(tx::Select {});
+    let q = held_too_long(&mut c, &["1", "2"]);
+    c.send(1, ack_multiple(2));
+    c.call(tx::Rollback {});
+    c.quiet();
+    c.send(1, ack(1));
+    c.send(1, ack(2));
+    c.quiet();
+    assert_eq!(c.counts(&q).0, 2);
+    c.call(tx::Commit {});
+    assert_eq!(c.deliveries(2).iter().map(Delivered::told).collect::<Vec<_>>(), ["1r", "2r"]);
+    c.refused(ack(1), 406, "unknown delivery tag 1");
+}
+
+#[test]
+fn p_14_what_waits_for_its_commit_too_long_is_taken_back() {
+    let mut c = Wire::open();
+    for commits in [true, false] {
+        let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+        c.fill_queue(&q, &["1"]);
+        c.call(tx::Select {});
+        c.call(consume(&q, "t"));
+        let tag = c.deliver().delivery_tag;
+        c.send(1, ack(tag));
+        c.expect(1, "basic.cancel");
+        c.await_ready(&q, 1);
+        if !commits {
+            c.call(tx::Rollback {});
+            c.quiet();
+            c.send(1, ack(tag));
+        }
+        c.send(1, tx::Commit {});
+        c.expect(1, "tx.commit-ok");
+        assert_eq!(c.deliver().told(), "1r");
+        c.refused(ack(tag), 406, &format!("unknown delivery tag {tag}"));
+    }
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, &["1"]);
+    c.call(tx::Select {});
+    let tag = c.await_get(&q).delivery_tag;
+    c.send(1, ack(tag));
+    assert_eq!(c.frame().name(), "channel.close");
 }
 
 #[test]

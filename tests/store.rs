@@ -176,21 +176,3 @@ fn data_directories_of_released_versions_are_read() {
         assert_eq!(drain(&mut c, "later"), ["four"], "{version}");
     }
 }
-
-/// Copies a data directory; zeros at the end of a log file need not be kept.
-fn copy(from: &std::path::Path, to: &std::path::Path, cut: bool) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to, cut);
-        } else if entry.file_name() != "lock" {
-            let mut bytes = std::fs::read(entry.path()).unwrap();
-            if cut && to.extension().is_some_and(|extension| extension == "log") {
-                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-                bytes.truncate(used.next_multiple_of(512));
-            }
-            std::fs::write(to, bytes).unwrap();
-        }
-    }
-}

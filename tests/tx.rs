@@ -181,3 +181,19 @@ fn p_14_a_transaction_holds_several_queues_and_exchanges() {
     assert_eq!(c.drain(&q), ["1", "2"]);
     assert_eq!(c.drain(&r), ["1"]);
 }
+
+#[test]
+fn p_14_what_is_settled_in_the_same_way_in_a_row_is_settled_by_tag() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2", "3", "4", "5"]);
+    c.call(tx::Select {});
+    (0..5).for_each(|_| drop(c.get(&q)));
+    c.send(1, nack(5, true));
+    c.send(1, nack(3, true));
+    c.send(1, reject(1, true));
+    c.send(1, nack(4, true));
+    c.send(1, nack(2, true));
+    c.call(tx::Commit {});
+    assert_eq!(c.drain(&q), ["3r", "5r", "1r", "2r", "4r"]);
+}

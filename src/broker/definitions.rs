@@ -4,8 +4,11 @@
 
 use leveret_protocol::{FieldTable, FieldValue, Table};
 
+use super::arguments::QueueType;
 use super::exchange::ExchangeType;
 use super::journal::QueueId;
+use super::moment::Moment;
+use super::policy::{ApplyTo, Kind};
 use super::topology::{BoundPair, ExchangeDefinition, ExchangeFlags};
 
 /// Bytes of a key or a value.
@@ -20,6 +23,10 @@ pub enum Definition {
     Queue(String, QueueDefinition),
     /// A binding of a vhost.
     Binding(String, BoundPair),
+    /// A policy of a vhost.
+    Policy(String, PolicyDefinition),
+    /// A vhost for which something was set.
+    VHost(String, VHostDefinition),
 }
 
 /// A durable queue as it was declared.
@@ -31,13 +38,43 @@ pub struct QueueDefinition {
     pub id: QueueId,
     /// The flag.
     pub auto_delete: bool,
-    /// The arguments, with the queue's type.
+    /// Its type, which the arguments need not tell. Classic where early versions have not kept it.
+    pub queue_type: QueueType,
+    /// The arguments.
     pub arguments: FieldTable,
+    /// Until when what time to live held, where policies have changed it since (B-07).
+    pub earlier_ttls: Vec<(Moment, Option<u64>)>,
+}
+
+/// A policy as it was set (B-07).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyDefinition {
+    /// Who sets it. With the name it says which one it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// A regular expression for names.
+    pub pattern: String,
+    /// What it applies to.
+    pub apply_to: ApplyTo,
+    /// Of several that match, the highest wins.
+    pub priority: i64,
+    /// Keys and values.
+    pub definition: FieldTable,
+}
+
+/// What was set for a vhost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VHostDefinition {
+    /// The type of queues that are declared without one; without it, the node's.
+    pub default_queue_type: Option<QueueType>,
 }
 
 const BINDING: u8 = b'B';
 const EXCHANGE: u8 = b'E';
+const POLICY: u8 = b'P';
 const QUEUE: u8 = b'Q';
+const VHOST: u8 = b'V';
 
 /// Key and value of an exchange.
 pub fn exchange(vhost: &str, definition: &ExchangeDefinition) -> (Bytes, Bytes) {
@@ -60,8 +97,14 @@ pub fn exchange_key(vhost: &str, name: &str) -> Bytes {
 pub fn queue(vhost: &str, definition: &QueueDefinition) -> (Bytes, Bytes) {
     let mut value = FieldTable::new();
     value.push("id", FieldValue::I64(definition.id.0 as i64));
+    value.push("type", definition.queue_type.name());
     value.push("auto_delete", definition.auto_delete);
     value.push("arguments", FieldValue::Table(definition.arguments.clone()));
+    if !definition.earlier_ttls.is_empty() {
+        let number = |n: u64| FieldValue::I64(n as i64);
+        let pair = |(until, ttl): &(Moment, Option<u64>)| [number(until.0), ttl.map_or(FieldValue::Void, number)];
+        value.push("earlier_ttls", FieldValue::Array(definition.earlier_ttls.iter().flat_map(pair).collect()));
+    }
     (queue_key(vhost, &definition.name), value.encode().into())
 }
 
@@ -75,6 +118,31 @@ pub fn binding_key(vhost: &str, pair: &BoundPair) -> Bytes {
     let to_queue = [u8::from(pair.to_queue)];
     let parts = [vhost.as_bytes(), pair.source.as_bytes(), &to_queue, pair.destination.as_bytes(), &pair.key];
     key(BINDING, &[&parts[..], &[&pair.arguments]].concat())
+}
+
+/// Key and value of a policy.
+pub fn policy(vhost: &str, policy: &PolicyDefinition) -> (Bytes, Bytes) {
+    let mut value = FieldTable::new();
+    value.push("pattern", policy.pattern.as_str());
+    value.push("apply-to", policy.apply_to.as_str());
+    value.push("priority", FieldValue::I64(policy.priority));
+    value.push("definition", FieldValue::Table(policy.definition.clone()));
+    (policy_key(vhost, policy.kind, &policy.name), value.encode().into())
+}
+
+/// Key of a policy.
+pub fn policy_key(vhost: &str, kind: Kind, name: &str) -> Bytes {
+    let kind = [u8::from(kind == Kind::Operator)];
+    key(POLICY, &[vhost.as_bytes(), &kind, name.as_bytes()])
+}
+
+/// Key and value of a vhost.
+pub fn vhost(name: &str, definition: &VHostDefinition) -> (Bytes, Bytes) {
+    let mut value = FieldTable::new();
+    if let Some(default) = definition.default_queue_type {
+        value.push("default_queue_type", default.name());
+    }
+    (key(VHOST, &[name.as_bytes()]), value.encode().into())
 }
 
 /// Reads a definition; none if key and value are nothing of the kind.
@@ -94,6 +162,19 @@ pub fn read(key: &[u8], value: &[u8]) -> Option<Definition> {
             };
             Some(Definition::Binding(vhost, pair))
         }
+        POLICY => {
+            let kind = match part(&mut rest)? {
+                [0] => Kind::User,
+                [1] => Kind::Operator,
+                _ => return None,
+            };
+            Some(Definition::Policy(vhost, read_policy(kind, text(part(&mut rest)?)?, value)?))
+        }
+        VHOST => {
+            let value = Table::parse(value).ok()?.to_owned();
+            let default_queue_type = queue_type(value.get("default_queue_type"))?;
+            Some(Definition::VHost(vhost, VHostDefinition { default_queue_type }))
+        }
         _ => None,
     }
 }
@@ -109,7 +190,7 @@ fn read_exchange(name: String, value: &[u8]) -> Option<ExchangeDefinition> {
             auto_delete: flag("auto_delete")?,
             internal: flag("internal")?,
         },
-        arguments: arguments(&value)?,
+        arguments: table(&value, "arguments")?,
     })
 }
 
@@ -119,15 +200,53 @@ fn read_queue(name: String, value: &[u8]) -> Option<QueueDefinition> {
         name,
         id: QueueId(value.get("id")?.as_integer()? as u64),
         auto_delete: matches!(value.get("auto_delete")?, FieldValue::Bool(true)),
-        arguments: arguments(&value)?,
+        queue_type: queue_type(value.get("type"))?.unwrap_or_default(),
+        arguments: table(&value, "arguments")?,
+        earlier_ttls: earlier_ttls(&value)?,
     })
 }
 
-fn arguments(value: &FieldTable) -> Option<FieldTable> {
-    match value.get("arguments")? {
-        FieldValue::Table(arguments) => Some(arguments.clone()),
+fn read_policy(kind: Kind, name: String, value: &[u8]) -> Option<PolicyDefinition> {
+    let value = Table::parse(value).ok()?.to_owned();
+    Some(PolicyDefinition {
+        kind,
+        name,
+        pattern: value.get("pattern")?.as_str()?.to_owned(),
+        apply_to: ApplyTo::parse(value.get("apply-to")?.as_str()?).ok()?,
+        priority: value.get("priority")?.as_integer()?,
+        definition: table(&value, "definition")?,
+    })
+}
+
+/// The type of this name; none within if there is no name.
+fn queue_type(name: Option<&FieldValue>) -> Option<Option<QueueType>> {
+    match name {
+        None => Some(None),
+        Some(name) => QueueType::from_name(name.as_str()?.as_bytes()).map(Some),
+    }
+}
+
+fn table(value: &FieldTable, name: &str) -> Option<FieldTable> {
+    match value.get(name)? {
+        FieldValue::Table(table) => Some(table.clone()),
         _ => None,
     }
+}
+
+fn earlier_ttls(value: &FieldTable) -> Option<Vec<(Moment, Option<u64>)>> {
+    let numbers = match value.get("earlier_ttls") {
+        None => return Some(Vec::new()),
+        Some(FieldValue::Array(numbers)) => numbers,
+        Some(_) => return None,
+    };
+    let pair = |pair: &[FieldValue]| {
+        let ttl = match &pair[1] {
+            FieldValue::Void => None,
+            ttl => Some(u64::try_from(ttl.as_integer()?).ok()?),
+        };
+        Some((Moment(u64::try_from(pair[0].as_integer()?).ok()?), ttl))
+    };
+    numbers.chunks_exact(2).map(pair).collect()
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> Bytes {
@@ -177,7 +296,9 @@ mod tests {
             name: "q".to_owned(),
             id: QueueId(u64::MAX),
             auto_delete: true,
+            queue_type: QueueType::Quorum,
             arguments: some_arguments(),
+            earlier_ttls: vec![(Moment(5), Some(7)), (Moment(6), None)],
         };
         let (key, value) = queue("v", &definition);
         assert_eq!(read(&key, &value), Some(Definition::Queue("v".to_owned(), definition)));
@@ -190,6 +311,42 @@ mod tests {
             arguments: some_arguments().encode().into(),
         };
         assert_eq!(read(&binding_key("/", &pair), &[]), Some(Definition::Binding("/".to_owned(), pair)));
+    }
+
+    #[test]
+    fn policies_come_back_as_they_went_in() {
+        let [user, operator] = [Kind::User, Kind::Operator].map(|kind| PolicyDefinition {
+            kind,
+            name: "p".to_owned(),
+            pattern: "^q".to_owned(),
+            apply_to: ApplyTo::QuorumQueues,
+            priority: -3,
+            definition: some_arguments(),
+        });
+        for definition in [&user, &operator] {
+            let (key, value) = policy("v", definition);
+            assert_eq!(read(&key, &value), Some(Definition::Policy("v".to_owned(), definition.clone())));
+        }
+        assert_ne!(policy("v", &user).0, policy("v", &operator).0);
+    }
+
+    #[test]
+    fn vhosts_come_back_as_they_went_in() {
+        for default_queue_type in [None, Some(QueueType::Quorum)] {
+            let definition = VHostDefinition { default_queue_type };
+            let (key, value) = vhost("v", &definition);
+            assert_eq!(read(&key, &value), Some(Definition::VHost("v".to_owned(), definition)));
+        }
+    }
+
+    #[test]
+    fn a_queue_of_an_early_version_has_no_type() {
+        let mut value = FieldTable::new();
+        value.push("id", FieldValue::I64(3));
+        value.push("auto_delete", false);
+        value.push("arguments", FieldValue::Table(some_arguments()));
+        let read = read(&queue_key("/", "q"), &value.encode());
+        assert!(matches!(read, Some(Definition::Queue(_, queue)) if queue.queue_type == QueueType::Classic));
     }
 
     proptest! {

@@ -5,15 +5,17 @@
 //!
 //! Positions count operations: an operation is durable once [`Journal::committed`] has reached the position that its push gave.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::effects::Effects;
 use super::kept::Kept;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Taken};
 
 /// Identity of a queue in the store. Unlike its key it is never used again in a data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -277,6 +279,17 @@ impl<P: Payload> Journal<P> {
         }
         pending.wake_writer(&self.work);
         true
+    }
+
+    /// Waits until what has been pushed so far is durable up to `position`.
+    pub async fn durable(&self, position: u64) {
+        let outbox = Arc::new(Outbox::new());
+        poll_fn(|context| {
+            // Takes what told it to look before it looks: what is committed afterwards tells it again.
+            outbox.take(&mut Taken::default(), true, context.waker());
+            if self.wait(position, &outbox) { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 
     /// Whether publishers should go on waiting.

@@ -23,7 +23,6 @@ mod slab;
 mod timers;
 pub mod topology;
 mod vhost;
-mod vhost_policies;
 
 use std::sync::Arc;
 
@@ -51,8 +50,7 @@ pub use queue::{
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};
 pub use timers::{TimerKey, Timers};
 pub use topology::RouteScratch;
-pub use vhost::{Found, QueueDeclare, VHost};
-pub use vhost_policies::PolicyDeclare;
+pub use vhost::{Found, PolicyDeclare, QueueDeclare, VHost};
 
 use self::arguments::QueueType;
 use self::compat::Compat;
@@ -133,6 +131,14 @@ impl Broker {
     #[inline]
     pub fn journal(&self) -> Option<&Arc<Journal>> {
         self.durability.as_ref().map(|durability| &durability.journal)
+    }
+
+    /// Waits until what changed is durable; the [`Effects`] of the change tell which that is. For who has no connection to wait with.
+    pub async fn durable(&self, fx: &mut Effects) {
+        let position = fx.take_logged();
+        if let Some(journal) = self.journal() {
+            journal.durable(position).await;
+        }
     }
 
     /// What ties it to a store; none if nothing is kept.

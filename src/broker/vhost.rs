@@ -4,6 +4,7 @@
 //! time, so that topology and queues always agree.
 
 mod lasting;
+mod policies;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use parking_lot::RwLock;
 use super::arguments::{self, ConsumerArguments, QueueReference, QueueType, ReceivedDeclare};
 use super::compat::Compat;
 use super::connection::ConnectionId;
+use super::definitions::VHostDefinition;
 use super::durability::Durability;
 use super::effects::Effects;
 use super::error::BrokerError;
@@ -26,12 +28,15 @@ use super::queue::{Begin, ConsumeError, DeleteRefused, Home, Queue};
 use super::timers::Timers;
 use super::topology::{Declare, NoSuchExchange, QueueKey, QueueRef, Removed, RouteScratch, Topology, TopologyError};
 
+pub use self::policies::PolicyDeclare;
+
 /// See the module.
 pub struct VHost {
     /// Its name.
     pub name: Arc<str>,
     compat: Compat,
-    default_type: QueueType,
+    node_default_type: QueueType,
+    default_type: RwLock<Option<QueueType>>,
     durability: Option<Arc<Durability>>,
     home: Arc<Home>,
     queues: DashMap<Box<str>, Arc<Queue>, RandomState>,
@@ -78,7 +83,7 @@ impl VHost {
     pub fn new(
         name: &str,
         compat: Compat,
-        default_type: QueueType,
+        node_default_type: QueueType,
         memory: Arc<Memory>,
         timers: Arc<Timers>,
         durability: Option<Arc<Durability>>,
@@ -90,7 +95,8 @@ impl VHost {
         Arc::new_cyclic(|me| Self {
             name: name.into(),
             compat,
-            default_type,
+            node_default_type,
+            default_type: RwLock::new(None),
             durability,
             home: Arc::new(Home { memory, timers, vhost: me.clone(), compat }),
             queues: DashMap::default(),
@@ -103,6 +109,19 @@ impl VHost {
     /// The line of RabbitMQ that it follows.
     pub fn compat(&self) -> Compat {
         self.compat
+    }
+
+    /// The type of a durable queue that is declared without one.
+    pub fn default_queue_type(&self) -> QueueType {
+        self.default_type.read().unwrap_or(self.node_default_type)
+    }
+
+    /// Sets that type, for queues declared from now on; without one it is the node's. It is durable when
+    /// [`Broker::durable`](super::Broker::durable) is done.
+    pub fn set_default_queue_type(&self, default_queue_type: Option<QueueType>, fx: &mut Effects) {
+        let _one_change_at_a_time = self.graph.write();
+        *self.default_type.write() = default_queue_type;
+        self.log_vhost(&VHostDefinition { default_queue_type }, fx);
     }
 
     /// Changes whenever a route may change.
@@ -260,7 +279,7 @@ impl VHost {
             queue.declared_again(fx);
             return Ok((queue, false));
         }
-        let settings = arguments::declare(&received, self.default_type, self.compat)?;
+        let settings = arguments::declare(&received, self.default_queue_type(), self.compat)?;
         let mut graph = self.graph.write();
         if let Some(queue) = self.redeclared(&received, by)? {
             return Ok((queue, false));
@@ -269,14 +288,14 @@ impl VHost {
         let queue = graph.add_queue(declare.name, settings.durable, |key| {
             let owner = settings.exclusive.then_some(by);
             let policy = self.policies.read().say_to_queue(declare.name, settings.queue_type);
-            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered: Vec::new() };
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered: Vec::new(), earlier_ttls: Vec::new() };
             Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), begin)
         });
         queue.dispatch(fx); // registers when it is unused
         self.queues.insert(declare.name.into(), queue.clone());
         if let Some(durability) = &self.durability {
             durability.add(&queue);
-            self.log_new_queue(durability, &queue, fx);
+            self.log_queue(durability, &queue, fx);
         }
         self.publish_generation(&graph);
         Ok((queue, true))
@@ -342,35 +361,11 @@ impl VHost {
         self.queues.iter().map(|entry| entry.value().clone()).collect()
     }
 
-    pub(super) fn policies_lock(&self) -> &RwLock<Policies> {
-        &self.policies
-    }
-
-    /// Changes the policies and gives what they say then to all queues and exchanges. One change at a time: the graph is locked.
-    pub(super) fn change_policies<E>(
-        &self,
-        fx: &mut Effects,
-        change: impl FnOnce(&mut Policies) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut graph = self.graph.write();
-        change(&mut self.policies.write())?;
-        let policies = self.policies.read();
-        let names: Vec<_> = graph.topology.exchanges().map(|exchange| exchange.name.clone()).collect();
-        for name in names {
-            graph.topology.set_policy_alternate(&name, policies.alternate_of(&name));
-        }
-        self.generation.store(graph.topology.generation(), Ordering::Release);
-        for queue in graph.slots.iter().flatten() {
-            queue.set_policy(&policies.say_to_queue(&queue.name, queue.settings.queue_type), fx);
-        }
-        Ok(())
-    }
-
     fn redeclared(&self, received: &ReceivedDeclare<'_>, by: ConnectionId) -> Result<Option<Arc<Queue>>, BrokerError> {
         let Some(queue) = self.queue(received.queue.name) else { return Ok(None) };
         self.check_owner(Some(&queue), by)?;
         self.check_readable(&queue)?;
-        arguments::redeclare(&queue.settings, received, self.default_type)?;
+        arguments::redeclare(&queue.settings, received, self.default_queue_type())?;
         Ok(Some(queue))
     }
 

@@ -48,7 +48,6 @@ impl Channel {
             limited: channel_limit.is_some() && !consume.no_ack,
             shows_counts: queue.settings.queue_type == QueueType::Quorum,
             timeout_ms,
-            timed_out: false,
             unacked: 0,
         })?;
         let added = queue.add_consumer(Subscriber {
@@ -192,7 +191,6 @@ impl Channel {
             limited: false,
             shows_counts: false,
             timeout_ms: None,
-            timed_out: false,
             unacked: 0,
         })?;
         let address = s.broker.replies().add(&s.peer.outbox, self.number, subscription);

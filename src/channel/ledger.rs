@@ -64,13 +64,9 @@ impl Ledger {
         self.slots = all.into();
     }
 
-    /// The tags that [`Ledger::take_up_to`] or, without a tag, [`Ledger::take_all`] would take.
-    pub(super) fn tags_up_to(&self, tag: Option<u64>) -> Option<Vec<u64>> {
-        let end = match tag {
-            None => self.slots.len(),
-            Some(tag) => self.find(tag).filter(|at| self.slots[*at].1.is_some())? + 1,
-        };
-        Some(self.slots.range(..end).filter(|(_, unacked)| unacked.is_some()).map(|(tag, _)| *tag).collect())
+    /// Whether a tag is unacked.
+    pub(super) fn has(&self, tag: u64) -> bool {
+        self.find(tag).is_some_and(|at| self.slots[at].1.is_some())
     }
 
     /// Tags and subscriptions of all that is unacked, in order.

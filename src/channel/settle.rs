@@ -38,6 +38,7 @@ impl Channel {
         if answer {
             s.out.method(self.number, &Method::BasicRecoverOk(basic::RecoverOk {}));
         }
+        self.forget_late();
         let all: Vec<_> = self.ledger.take_all().collect();
         for unacked in all {
             self.settle(unacked, Settlement::Requeue, s);
@@ -75,21 +76,16 @@ impl Channel {
         settlement: Settlement,
         s: &mut Session<'_>,
     ) -> Result<(), Error> {
-        if let Mode::Transaction(tx) = &mut self.mode {
-            return tx.settle(&mut self.ledger, tag, multiple, settlement);
+        if matches!(self.mode, Mode::Transaction(_)) || multiple && self.has_late() {
+            return self.settle_each(tag, multiple, settlement, s);
         }
         if !multiple {
             match self.ledger.take(tag) {
                 Some(unacked) => self.settle(unacked, settlement, s),
-                None if self.was_taken_back(tag) => {}
-                None => return Err(ChannelError::UnknownDeliveryTag(tag).into()),
-            }
-            return Ok(());
-        }
-        if tag != 0 && self.was_taken_back(tag) {
-            let tags: Vec<_> = self.ledger.tags().map(|(tag, _)| tag).take_while(|earlier| *earlier < tag).collect();
-            for unacked in tags.into_iter().filter_map(|tag| self.ledger.take(tag)).collect::<Vec<_>>() {
-                self.settle(unacked, settlement, s);
+                None => {
+                    let late = self.take_late(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?;
+                    self.settled_late(late, s);
+                }
             }
             return Ok(());
         }
@@ -99,6 +95,42 @@ impl Channel {
         };
         for unacked in taken {
             self.settle(unacked, settlement, s);
+        }
+        Ok(())
+    }
+
+    /// Settles tag by tag: those that were taken back too, and in a transaction when it is committed. An unknown tag fails at once.
+    fn settle_each(
+        &mut self,
+        tag: u64,
+        multiple: bool,
+        settlement: Settlement,
+        s: &mut Session<'_>,
+    ) -> Result<(), Error> {
+        let all = multiple && tag == 0;
+        if !all && !self.ledger.has(tag) && !self.is_late(tag) {
+            return Err(ChannelError::UnknownDeliveryTag(tag).into());
+        }
+        let last = if all { u64::MAX } else { tag };
+        let tags: Vec<_> = match multiple {
+            true => {
+                let unacked = self.ledger.tags().map(|(tag, _)| tag).take_while(|tag| *tag <= last);
+                unacked.chain(self.late_up_to(last)).collect()
+            }
+            false => vec![tag],
+        };
+        for tag in tags {
+            match (self.ledger.take(tag), &mut self.mode) {
+                (Some(unacked), Mode::Transaction(tx)) => tx.settle(tag, unacked, settlement),
+                (Some(unacked), _) => self.settle(unacked, settlement, s),
+                (None, _) => {
+                    let Some(late) = self.take_late(tag) else { continue };
+                    match &mut self.mode {
+                        Mode::Transaction(tx) => tx.settle_late(tag, late),
+                        _ => self.settled_late(late, s),
+                    }
+                }
+            }
         }
         Ok(())
     }

@@ -34,8 +34,6 @@ pub(super) struct Subscription {
     pub(super) shows_counts: bool,
     /// Milliseconds that a delivery may be held.
     pub(super) timeout_ms: Option<u64>,
-    /// The client was told that it held one too long.
-    pub(super) timed_out: bool,
     pub(super) unacked: u32,
 }
 
@@ -102,7 +100,6 @@ impl Subscriptions {
             limited: false,
             shows_counts,
             timeout_ms: None,
-            timed_out: false,
             unacked: 0,
         });
         self.gets.insert(queue_key, added?);

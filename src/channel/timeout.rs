@@ -2,13 +2,13 @@
 //!
 //! When each was sent is not kept with it: a mark is made whenever time has gone on, and tags between two marks were sent at the first.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use leveret_protocol::Method;
 use leveret_protocol::method::basic;
 
 use super::subscription::SubscriptionKey;
-use super::{Channel, ChannelError, Peer, Session};
+use super::{Channel, ChannelError, Mode, Peer, Session};
 use crate::broker::{Broker, Effects, Moment, Settlement, TimerKey};
 use crate::error::Error;
 
@@ -19,14 +19,14 @@ pub(super) struct Timeouts {
     scheduled: Moment,
     /// The first tag sent at a moment, in order.
     marks: VecDeque<(u64, Moment)>,
-    /// Tags taken back, which the client may settle in vain.
-    taken_back: BTreeSet<u64>,
+    /// Tags taken back, which the client may settle in vain. A consumer gets messages again when it has settled all of its own.
+    taken_back: BTreeMap<u64, SubscriptionKey>,
 }
 
 impl Timeouts {
     pub(super) fn new(broker: &Broker) -> Self {
         let timer = broker.timers().key();
-        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeSet::new() }
+        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeMap::new() }
     }
 
     /// A delivery that has to be settled within `timeout_ms` is sent.
@@ -39,6 +39,11 @@ impl Timeouts {
         if end < self.scheduled {
             self.schedule(end, broker, peer, fx);
         }
+    }
+
+    /// A transaction that had settled these tags is rolled back.
+    pub(super) fn restore(&mut self, late: Vec<(u64, SubscriptionKey)>) {
+        self.taken_back.extend(late);
     }
 
     fn schedule(&mut self, at: Moment, broker: &Broker, peer: &Peer, fx: &mut Effects) {
@@ -67,9 +72,46 @@ impl Channel {
         timeouts.sent(tag, timeout_ms, broker, peer, fx);
     }
 
-    /// Whether this tag was taken back from the client, which may settle it once, in vain.
-    pub(super) fn was_taken_back(&mut self, tag: u64) -> bool {
-        self.timeouts.as_mut().is_some_and(|timeouts| timeouts.taken_back.remove(&tag))
+    /// Whether something was taken back that the client has not settled since.
+    #[inline]
+    pub(super) fn has_late(&self) -> bool {
+        self.timeouts.as_ref().is_some_and(|timeouts| !timeouts.taken_back.is_empty())
+    }
+
+    /// Whether this tag was taken back.
+    pub(super) fn is_late(&self, tag: u64) -> bool {
+        self.timeouts.as_ref().is_some_and(|timeouts| timeouts.taken_back.contains_key(&tag))
+    }
+
+    /// The tags up to this one that were taken back.
+    pub(super) fn late_up_to(&self, tag: u64) -> impl Iterator<Item = u64> + '_ {
+        let timeouts = self.timeouts.iter();
+        timeouts.flat_map(move |timeouts| timeouts.taken_back.range(..=tag).map(|(tag, _)| *tag))
+    }
+
+    /// The client settles a tag that was taken back: it can do so once. Whose it was.
+    pub(super) fn take_late(&mut self, tag: u64) -> Option<SubscriptionKey> {
+        self.timeouts.as_mut()?.taken_back.remove(&tag)
+    }
+
+    /// The client gives all back, late ones too.
+    pub(super) fn forget_late(&mut self) {
+        if let Some(timeouts) = &mut self.timeouts {
+            timeouts.taken_back.clear();
+        }
+    }
+
+    /// A consumer has settled something that was taken back from it.
+    pub(super) fn settled_late(&mut self, of: SubscriptionKey, s: &mut Session<'_>) {
+        let has_more = |timeouts: &Timeouts| timeouts.taken_back.values().any(|key| *key == of);
+        if self.timeouts.as_deref().is_some_and(has_more) {
+            return;
+        }
+        if let Some(subscription) = self.subscriptions.find(of)
+            && let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
+        {
+            queue.take_consumer_back(consumer, s.fx);
+        }
     }
 
     /// Takes back what has been held too long.
@@ -92,15 +134,22 @@ impl Channel {
 
     fn check_with(&mut self, timeouts: &mut Timeouts, s: &mut Session<'_>) -> Result<(), Error> {
         let now = s.fx.now();
+        let takes_from_tx = s.broker.compat().cancels_late_consumers();
         let mut over = Vec::new();
         let mut next = Moment::NEVER;
         let mut first = self.delivery_tag + 1;
-        for (tag, key) in self.ledger.tags() {
+        let in_tx = match &self.mode {
+            Mode::Transaction(tx) => Some(tx.tags()),
+            _ => None,
+        };
+        let in_tx = in_tx.into_iter().flatten().map(|(tag, key)| (tag, key, takes_from_tx));
+        for (tag, key, counts) in self.ledger.tags().map(|(tag, key)| (tag, key, true)).chain(in_tx) {
             first = first.min(tag);
             let Some(timeout_ms) = self.subscriptions.find(key).and_then(|subscription| subscription.timeout_ms) else {
                 continue;
             };
             match timeouts.sent_at(tag).plus_ms(timeout_ms) {
+                _ if !counts => {}
                 end if end <= now => over.push((tag, key, timeout_ms)),
                 end => next = next.min(end),
             }
@@ -112,21 +161,21 @@ impl Channel {
         if next < timeouts.scheduled {
             timeouts.schedule(next, s.broker, s.peer, s.fx);
         }
+        over.sort_unstable_by_key(|(tag, ..)| *tag);
+        let mut told = Vec::new();
         for (tag, key, timeout_ms) in over {
-            self.take_back_late(tag, key, timeout_ms, timeouts, s)?;
+            if !told.contains(&key) {
+                self.give_up(key, timeout_ms, s)?;
+                told.push(key);
+            }
+            self.take_back_late(tag, key, timeouts, s);
         }
         s.apply_batch();
         Ok(())
     }
 
-    fn take_back_late(
-        &mut self,
-        tag: u64,
-        key: SubscriptionKey,
-        timeout_ms: u64,
-        timeouts: &mut Timeouts,
-        s: &mut Session<'_>,
-    ) -> Result<(), Error> {
+    /// Tells the client that one of its consumers has held something too long.
+    fn give_up(&mut self, key: SubscriptionKey, timeout_ms: u64, s: &mut Session<'_>) -> Result<(), Error> {
         let Some(subscription) = self.subscriptions.find(key) else { return Ok(()) };
         let tells = s.broker.compat().cancels_late_consumers();
         if subscription.is_get || !s.peer.cancel_notify || !tells {
@@ -134,17 +183,28 @@ impl Channel {
             let shown = if tells { -1 } else { i64::try_from(timeout_ms).unwrap_or(i64::MAX) };
             return Err(ChannelError::DeliveryTimeout { channel: self.number, timeout_ms: shown }.into());
         }
-        if !subscription.ended && !std::mem::replace(&mut subscription.timed_out, true) {
+        if !subscription.ended {
             let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
             s.out.method(self.number, &Method::BasicCancel(cancel));
             if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
                 queue.give_up_consumer(consumer, s.fx);
             }
         }
-        if let Some(unacked) = self.ledger.take(tag) {
-            timeouts.taken_back.insert(tag);
-            self.settle(unacked, Settlement::Requeue, s);
-        }
         Ok(())
+    }
+
+    fn take_back_late(&mut self, tag: u64, key: SubscriptionKey, timeouts: &mut Timeouts, s: &mut Session<'_>) {
+        let unacked = match (self.ledger.take(tag), &mut self.mode) {
+            (Some(unacked), _) => {
+                timeouts.taken_back.insert(tag, key);
+                unacked
+            }
+            (None, Mode::Transaction(tx)) => match tx.take_back(tag) {
+                Some(unacked) => unacked,
+                None => return,
+            },
+            (None, _) => return,
+        };
+        self.settle(unacked, Settlement::Requeue, s);
     }
 }

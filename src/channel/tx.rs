@@ -5,8 +5,9 @@ use std::sync::Arc;
 use leveret_protocol::Method;
 use leveret_protocol::method::tx;
 
-use super::ledger::{Ledger, Unacked};
+use super::ledger::Unacked;
 use super::publish::Unroutable;
+use super::subscription::SubscriptionKey;
 use super::{Channel, ChannelError, Mode, Session};
 use crate::broker::{Message, Queue, Settlement};
 use crate::error::Error;
@@ -16,6 +17,8 @@ use crate::error::Error;
 pub(super) struct Transaction {
     publishes: Vec<Publication>,
     settlements: Vec<(u64, Unacked, Settlement)>,
+    /// Settled after they were taken back.
+    late: Vec<(u64, SubscriptionKey)>,
     bytes: usize,
 }
 
@@ -38,25 +41,27 @@ impl Transaction {
         self.bytes
     }
 
-    /// Keeps settlements for the commit. An unknown tag fails at once.
-    pub(super) fn settle(
-        &mut self,
-        ledger: &mut Ledger,
-        tag: u64,
-        multiple: bool,
-        settlement: Settlement,
-    ) -> Result<(), Error> {
-        let unknown = || ChannelError::UnknownDeliveryTag(tag);
-        let tags = match (multiple, tag) {
-            (false, _) => vec![tag],
-            (true, 0) => ledger.tags_up_to(None).ok_or_else(unknown)?,
-            (true, _) => ledger.tags_up_to(Some(tag)).ok_or_else(unknown)?,
-        };
-        for tag in tags {
-            let unacked = ledger.take(tag).ok_or_else(unknown)?;
-            self.settlements.push((tag, unacked, settlement));
-        }
-        Ok(())
+    /// Keeps a settlement for the commit.
+    pub(super) fn settle(&mut self, tag: u64, unacked: Unacked, settlement: Settlement) {
+        self.settlements.push((tag, unacked, settlement));
+    }
+
+    /// Keeps the settlement of a delivery that was taken back.
+    pub(super) fn settle_late(&mut self, tag: u64, of: SubscriptionKey) {
+        self.late.push((tag, of));
+    }
+
+    /// Tags and subscriptions of what waits for the commit to be settled, in no order.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (u64, SubscriptionKey)> + '_ {
+        self.settlements.iter().map(|(tag, unacked, _)| (*tag, unacked.subscription))
+    }
+
+    /// Takes a delivery back though its settlement waits for the commit, which will be late.
+    pub(super) fn take_back(&mut self, tag: u64) -> Option<Unacked> {
+        let at = self.settlements.iter().position(|(settled, ..)| *settled == tag)?;
+        let (tag, unacked, _) = self.settlements.remove(at);
+        self.late.push((tag, unacked.subscription));
+        Some(unacked)
     }
 
     /// Gives up the settlements, for the ledger to have them again.
@@ -78,7 +83,7 @@ impl Channel {
 
     pub(super) fn tx_commit(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
-        let Transaction { publishes, settlements, bytes } = std::mem::take(&mut **tx);
+        let Transaction { publishes, mut settlements, late, bytes } = std::mem::take(&mut **tx);
         *s.pending -= bytes;
         // On disk all of it is there, or nothing.
         let group = s.broker.journal().map(|journal| journal.group());
@@ -96,10 +101,15 @@ impl Channel {
                 }
             }
         }
+        // What was settled in the same way in a row is settled by tag (P-14).
+        for row in settlements.chunk_by_mut(|(_, _, one), (_, _, next)| one == next) {
+            row.sort_unstable_by_key(|(tag, ..)| *tag);
+        }
         for (_, unacked, settlement) in settlements {
             self.settle(unacked, settlement, s);
         }
         s.apply_batch();
+        late.into_iter().for_each(|(_, of)| self.settled_late(of, s));
         drop(group);
         if !taken {
             return Err(ChannelError::PartialCommit.into());
@@ -113,6 +123,9 @@ impl Channel {
         let mut undone = std::mem::take(&mut **tx);
         *s.pending -= undone.bytes;
         self.ledger.restore(undone.take_settlements());
+        if let Some(timeouts) = &mut self.timeouts {
+            timeouts.restore(undone.late);
+        }
         s.out.method(self.number, &Method::TxRollbackOk(tx::RollbackOk {}));
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use leveret_protocol::FieldTable;
 
+use crate::broker::arguments::QueueType;
 use crate::broker::definitions::{self, Definition, QueueDefinition};
 use crate::broker::journal::QueueId;
 use crate::broker::{Kept, OnDisk};
@@ -61,7 +63,7 @@ impl Names for QueueNames {
     fn queue(&self, key: &[u8], value: &[u8]) -> Option<(QueueId, String)> {
         match definitions::read(key, value)? {
             Definition::Queue(vhost, queue) => Some((queue.id, format!("queue '{}' in vhost '{vhost}'", queue.name))),
-            Definition::Exchange(..) | Definition::Binding(..) => None,
+            _ => None,
         }
     }
 
@@ -71,6 +73,14 @@ impl Names for QueueNames {
 
     fn define(&self, id: QueueId) -> DefinitionBytes {
         let name = format!("recovered-{}", id.0);
-        definitions::queue("/", &QueueDefinition { name, id, auto_delete: false, arguments: Default::default() })
+        let definition = QueueDefinition {
+            name,
+            id,
+            auto_delete: false,
+            queue_type: QueueType::Classic,
+            arguments: FieldTable::new(),
+            earlier_ttls: Vec::new(),
+        };
+        definitions::queue("/", &definition)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use features::*;
 pub(crate) use frame::{Delivered, OwnedFrame, names};
 pub(crate) use handshake::Login;
 pub(crate) use methods::*;
-pub(crate) use process::{Kept, Process};
+pub(crate) use process::{Kept, Process, copy};
 pub(crate) use server::{panics, start};
 
 /// Where the broker under test listens: `LEVERET_TEST_URL`, or one in this process that all tests share.

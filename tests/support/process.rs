@@ -1,14 +1,19 @@
 //! Brokers in processes of their own, with a data directory that outlives them.
 
+use std::future;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use leveret::broker::{Broker, Effects};
+use leveret::config::Config;
+use leveret::server::Server;
 use tempfile::TempDir;
+use tokio::runtime;
 
 use super::{Login, Wire};
 
@@ -54,6 +59,30 @@ impl Kept {
         let output = command.args(["store", action, "--data-dir"]).arg(self.path()).output().expect("the binary");
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         (output.status.success(), said.concat())
+    }
+
+    /// Changes something in a broker of this process and waits until that is durable. The broker ends in order, or what is given
+    /// back is what a crash would leave.
+    pub(crate) fn within(self, in_order: bool, change: impl FnOnce(&Broker) -> Effects) -> Self {
+        let config =
+            Config { bind: Ipv4Addr::LOCALHOST.to_string(), port: 0, data_dir: Some(self.path()), ..Config::default() };
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::bind(config).expect("a free port and a whole data directory");
+            let broker = server.shared().broker.clone();
+            let mut fx = change(&broker);
+            fx.apply();
+            broker.durable(&mut fx).await;
+            let left = if in_order { self } else { self.copied() };
+            server.run(future::ready(())).await.expect("it ends in order");
+            left
+        })
+    }
+
+    fn copied(&self) -> Self {
+        let copied = Self::new();
+        copy(&self.path(), &copied.path(), true);
+        copied
     }
 
     /// The files of a directory below it, in order.
@@ -161,5 +190,23 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Copies a data directory; zeros at the end of a log file need not be kept.
+pub(crate) fn copy(from: &Path, to: &Path, cut: bool) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to, cut);
+        } else if entry.file_name() != "lock" {
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            if cut && to.extension().is_some_and(|extension| extension == "log") {
+                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                bytes.truncate(used.next_multiple_of(512));
+            }
+            std::fs::write(to, bytes).unwrap();
+        }
     }
 }

@@ -36,6 +36,12 @@ impl Consumers {
     pub(super) fn queue_up(&mut self, index: u32) {
         let Some(single) = self.single.as_mut() else { return };
         single.waiting.push(index);
+        self.offer_to_be_active(index);
+    }
+
+    /// One that waits may be active now: nobody else is, or it takes over.
+    pub(super) fn offer_to_be_active(&mut self, index: u32) {
+        let Some(single) = self.single.as_mut() else { return };
         let Some(active) = single.active else { return self.activate_next() };
         if !single.takes_over || single.fading || self.priority_of(index) <= self.priority_of(active) {
             return;
@@ -46,6 +52,16 @@ impl Consumers {
             self.move_to(active, Place::Fading);
             if let Some(single) = self.single.as_mut() {
                 single.fading = true;
+            }
+        }
+    }
+
+    /// A consumer held a delivery too long: it waits, and others go before it until it has settled that.
+    pub(super) fn give_up_single(&mut self, index: u32) {
+        if self.single.as_ref().is_some_and(|single| single.active == Some(index)) {
+            self.leave_single(index);
+            if let Some(single) = self.single.as_mut() {
+                single.waiting.push(index);
             }
         }
     }
@@ -82,7 +98,7 @@ impl Consumers {
     /// The one of the highest priority that came first.
     fn activate_next(&mut self) {
         let Some(single) = self.single.as_ref() else { return };
-        let by_turn = single.waiting.iter().enumerate().rev();
+        let by_turn = single.waiting.iter().enumerate().rev().filter(|(_, index)| !self.is_given_up(**index));
         let next = by_turn.max_by_key(|(_, index)| self.priority_of(**index)).map(|(at, index)| (at, *index));
         let Some(single) = self.single.as_mut() else { return };
         single.fading = false;

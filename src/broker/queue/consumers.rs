@@ -280,12 +280,34 @@ impl Consumers {
         }
     }
 
-    /// It gets nothing any more, but stays until it is cancelled.
+    /// It gets nothing any more, but stays until it is cancelled or taken back.
     pub(super) fn give_up(&mut self, key: ConsumerKey) {
-        if self.slot(key).is_some_and(|slot| slot.consumer.is_some()) {
+        if self.place_of(key).is_some_and(|place| place != Place::TimedOut) {
             self.move_to(key.index, Place::TimedOut);
-            self.leave_single(key.index);
+            self.give_up_single(key.index);
         }
+    }
+
+    /// It has settled what it had held too long: it gets messages again.
+    pub(super) fn take_back(&mut self, key: ConsumerKey) {
+        if self.place_of(key) != Some(Place::TimedOut) {
+            return;
+        }
+        match self.is_single() {
+            true => {
+                self.move_to(key.index, Place::Waiting);
+                self.offer_to_be_active(key.index);
+            }
+            false => self.enter_ring(key.index),
+        }
+    }
+
+    fn place_of(&mut self, key: ConsumerKey) -> Option<Place> {
+        self.slot(key)?.consumer.as_ref().map(|consumer| consumer.place)
+    }
+
+    pub(super) fn is_given_up(&self, index: u32) -> bool {
+        self.slots[index as usize].consumer.as_ref().is_some_and(|consumer| consumer.place == Place::TimedOut)
     }
 
     pub(super) fn priority_of(&self, index: u32) -> i64 {

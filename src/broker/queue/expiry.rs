@@ -40,12 +40,17 @@ impl State {
         }
     }
 
-    /// A policy gives later messages another time to live; those that are there keep theirs (B-07).
-    pub(super) fn keep_ttl_until(&mut self, now: Moment, ttl_ms: Option<u64>) {
+    /// A policy gives later messages another time to live; those that are there keep theirs (B-07). Whether there is something new
+    /// to remember, or to forget.
+    pub(super) fn keep_ttl_until(&mut self, now: Moment, ttl_ms: Option<u64>) -> bool {
+        if self.unacked == 0 && self.delayed.is_empty() && self.ready.is_empty() {
+            return !std::mem::take(&mut self.earlier_ttls).is_empty();
+        }
         if self.earlier_ttls.len() == EARLIER_TTLS_MAX {
             self.earlier_ttls.remove(0);
         }
         self.earlier_ttls.push((now, ttl_ms));
+        true
     }
 
     /// Removes what is over from the fronts, up to a budget. False if that was not enough.
@@ -130,6 +135,11 @@ impl State {
 }
 
 impl Queue {
+    /// Until when what time to live held, where policies have changed it.
+    pub(in crate::broker) fn earlier_ttls(&self) -> Vec<(Moment, Option<u64>)> {
+        self.state.lock().earlier_ttls.clone()
+    }
+
     /// The moment that it has registered has come.
     pub(in crate::broker) fn on_time(self: &Arc<Self>, fx: &mut Effects) {
         let now = fx.now();

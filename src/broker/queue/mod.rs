@@ -133,6 +133,8 @@ pub struct Begin<'a> {
     pub disk: Option<OnDisk>,
     /// What the store has of its lanes.
     pub recovered: Vec<(Lane, Recovered)>,
+    /// Until when policies gave messages another time to live, of what the store has.
+    pub earlier_ttls: Vec<(Moment, Option<u64>)>,
 }
 
 impl Queue {
@@ -145,10 +147,10 @@ impl Queue {
         home: Arc<Home>,
         begin: Begin<'_>,
     ) -> Self {
-        let Begin { policy, now, disk, recovered } = begin;
+        let Begin { policy, now, disk, recovered, earlier_ttls } = begin;
         let rules = Rules::of(&settings, policy, home.compat);
         let refuses = rules.limits.is_some_and(|limits| limits.refuses());
-        let timed = rules.message_ttl_ms.is_some() || rules.expires_ms.is_some();
+        let timed = rules.message_ttl_ms.is_some() || rules.expires_ms.is_some() || !earlier_ttls.is_empty();
         let log = Log::of(disk.as_ref(), recovered.iter().map(|(lane, _)| *lane));
         let mut ready = match rules.quorum {
             true => Lanes::quorum(home.compat.quorum_priorities_are_strict()),
@@ -171,7 +173,7 @@ impl Queue {
             deleted: false,
             mortal: false,
             timed,
-            earlier_ttls: Vec::new(),
+            earlier_ttls,
             scheduled: Moment::NEVER,
             used: now,
             delayed: BTreeMap::new(),
@@ -190,20 +192,20 @@ impl Queue {
         self.home.vhost.upgrade()
     }
 
-    /// Goes by other policies from now on (B-07).
-    pub(super) fn set_policy(self: &Arc<Self>, policy: &QueuePolicy, fx: &mut Effects) {
+    /// Goes by other policies from now on (B-07). Whether [`Queue::earlier_ttls`] have changed.
+    pub(super) fn set_policy(self: &Arc<Self>, policy: &QueuePolicy, fx: &mut Effects) -> bool {
         let rules = Rules::of(&self.settings, policy, self.home.compat);
         if self.state.lock().rules == rules {
-            return;
+            return false;
         }
         self.refuses.store(rules.limits.is_some_and(|limits| limits.refuses()), Ordering::Relaxed);
         self.change(fx, |state, fx| {
-            if state.rules.message_ttl_ms != rules.message_ttl_ms {
-                state.keep_ttl_until(fx.now(), state.rules.message_ttl_ms);
-            }
+            let another_ttl = state.rules.message_ttl_ms != rules.message_ttl_ms;
+            let changed = another_ttl && state.keep_ttl_until(fx.now(), state.rules.message_ttl_ms);
             state.rules = rules;
             state.set_timed();
-        });
+            changed
+        })
     }
 
     /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
@@ -303,9 +305,14 @@ impl Queue {
         unused && self.settings.auto_delete
     }
 
-    /// The consumer gets nothing any more, but stays until it is cancelled.
+    /// The consumer gets nothing any more, but stays until it is cancelled or taken back.
     pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state, _| state.consumers.give_up(consumer));
+    }
+
+    /// The consumer that was given up gets messages again.
+    pub fn take_consumer_back(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.take_back(consumer));
     }
 
     /// Milliseconds that a consumer may hold a delivery, if there is a limit.

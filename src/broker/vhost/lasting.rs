@@ -5,9 +5,9 @@ use std::sync::Arc;
 use leveret_protocol::Table;
 
 use super::{Graph, VHost};
-use crate::broker::arguments::{self, QueueReference, QueueType, ReceivedDeclare};
+use crate::broker::arguments::{self, QueueReference, ReceivedDeclare};
 use crate::broker::compat::Compat;
-use crate::broker::definitions::{self, QueueDefinition};
+use crate::broker::definitions::{self, QueueDefinition, VHostDefinition};
 use crate::broker::durability::Durability;
 use crate::broker::effects::Effects;
 use crate::broker::error::BrokerError;
@@ -32,14 +32,16 @@ impl VHost {
         }
     }
 
-    /// Logs that a queue was declared. Called under the graph's lock.
-    pub(super) fn log_new_queue(&self, durability: &Durability, queue: &Queue, fx: &mut Effects) {
+    /// Logs a queue's definition: it was declared, or what it remembers of policies has changed. Called under the graph's lock.
+    pub(super) fn log_queue(&self, durability: &Durability, queue: &Queue, fx: &mut Effects) {
         if let Some(disk) = queue.on_disk().filter(|disk| disk.journal.is_some()) {
             let definition = QueueDefinition {
                 name: queue.name.to_string(),
                 id: disk.id,
                 auto_delete: queue.settings.auto_delete,
+                queue_type: queue.settings.queue_type,
                 arguments: queue.settings.arguments.clone(),
+                earlier_ttls: queue.earlier_ttls(),
             };
             durability.define(definitions::queue(&self.name, &definition), fx);
         }
@@ -54,11 +56,25 @@ impl VHost {
         }
     }
 
+    /// Logs what was set for the vhost. Called under the graph's lock.
+    pub(super) fn log_vhost(&self, definition: &VHostDefinition, fx: &mut Effects) {
+        if let Some(durability) = &self.durability {
+            durability.define(definitions::vhost(&self.name, definition), fx);
+        }
+    }
+
+    /// Sets again what was set for the vhost; nothing is logged.
+    pub fn restore(&self, definition: &VHostDefinition) {
+        *self.default_type.write() = definition.default_queue_type;
+    }
+
     /// Makes an exchange again, unless it is there; nothing is logged.
     pub fn restore_exchange(&self, definition: ExchangeDefinition) {
         let mut graph = self.graph.write();
         if graph.topology.exchange(definition.name.as_bytes()).is_none() {
+            let name = definition.name.clone();
             graph.topology.insert_exchange(definition);
+            graph.topology.set_policy_alternate(&name, self.policies.read().alternate_of(&name));
             graph.topology.take_changes();
         }
         self.publish_generation(&graph);
@@ -83,12 +99,13 @@ impl VHost {
             arguments: &definition.arguments,
         };
         // What one line of RabbitMQ refuses may have been declared when another was followed.
-        let settings = arguments::declare(&received, QueueType::Classic, Compat::default())?;
+        let settings = arguments::declare(&received, definition.queue_type, Compat::default())?;
         let disk = self.durability.as_ref().map(|durability| durability.on_disk(definition.id, &settings));
         let mut graph = self.graph.write();
         let queue = graph.add_queue(&definition.name, true, |key| {
             let policy = self.policies.read().say_to_queue(&definition.name, settings.queue_type);
-            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered };
+            let earlier_ttls = definition.earlier_ttls.clone();
+            let begin = Begin { policy: &policy, now: fx.now(), disk, recovered, earlier_ttls };
             Queue::new(definition.name.as_str().into(), key, settings, None, self.home.clone(), begin)
         });
         queue.dispatch(fx); // registers when it is unused, and asks for its first messages

@@ -246,7 +246,13 @@ fn queue(durable: bool, pager: &Arc<FakePager>, journal: &Arc<Journal>, recovere
     let (memory, timers) = (Arc::new(Memory::new(1 << 40)), Arc::new(Timers::default()));
     let home = Arc::new(Home { memory, timers, vhost: Weak::new(), compat: Compat::default() });
     let recovered = recovered.into_iter().map(|recovered| (Lane::FIRST, recovered)).collect();
-    let begin = Begin { policy: &QueuePolicy::default(), now: Moment(1), disk: Some(disk), recovered };
+    let begin = Begin {
+        policy: &QueuePolicy::default(),
+        now: Moment(1),
+        disk: Some(disk),
+        recovered,
+        earlier_ttls: Vec::new(),
+    };
     Arc::new(Queue::new("q".into(), QueueKey(0), settings(durable), None, home, begin))
 }
 

@@ -2,5 +2,6 @@
 
 mod deep;
 mod histories;
+mod letters;
 mod model;
 mod rig;

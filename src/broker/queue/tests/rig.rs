@@ -378,7 +378,13 @@ impl Rig {
         let q = self.queues.len();
         let (memory, timers) = (self.memory.clone(), self.timers.clone());
         let home = Arc::new(Home { memory, timers, vhost: Weak::new(), compat: Compat::default() });
-        let begin = Begin { policy: &QueuePolicy::default(), now: self.fx.now(), disk: None, recovered: Vec::new() };
+        let begin = Begin {
+            policy: &QueuePolicy::default(),
+            now: self.fx.now(),
+            disk: None,
+            recovered: Vec::new(),
+            earlier_ttls: Vec::new(),
+        };
         let queue = Queue::new("q".into(), QueueKey(q as u32), settings, None, home, begin);
         self.queues.push(Arc::new(queue));
         self.model.add_queue(shape);
