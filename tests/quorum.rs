@@ -114,6 +114,28 @@ fn q_37_what_failed_waits_longer_each_time() {
             false => c.send(1, nack(tag, true)),
         }
         assert_eq!(c.counts(&q).0, 0, "delayed messages are not ready");
+#[test]
+fn q_34_who_waits_at_a_classic_queue_gets_a_dead_letter_as_new() {
+    let mut c = Wire::open();
+    let dead = c.queue();
+    let q = c.queue_with(&dying_to(&dead, &[]));
+    for waits in [false, true] {
+        if waits {
+            c.call(consume(&dead, "t"));
+        }
+        c.put(&q, "1", &plain());
+        c.reject_first(&q);
+        if !waits {
+            assert!(c.await_get(&dead).redelivered);
+            continue;
+        }
+        let first = c.deliver();
+        assert_eq!(first.told(), "1");
+        c.send(1, nack(first.delivery_tag, true));
+        assert_eq!(c.deliver().told(), "1r");
+    }
+}
+
         c.await_ready(&q, 1);
         assert!(began.elapsed() >= Duration::from_millis(delay - 1), "{:?}", began.elapsed());
     }

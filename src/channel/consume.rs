@@ -128,7 +128,7 @@ impl Channel {
         self.delivery_tag += 1;
         let get_ok = basic::GetOk {
             delivery_tag: self.delivery_tag,
-            redelivered: entry.is_redelivered(),
+            redelivered: entry.redelivered,
             exchange: entry.message.exchange(),
             routing_key: entry.message.routing_key(),
             message_count: u32::try_from(left).unwrap_or(u32::MAX),

@@ -244,7 +244,7 @@ impl Queue {
             let limits = state.rules.limits.filter(|limits| limits.refuses());
             let full = limits.filter(|limits| limits.would_exceed(&state.ready, message.body_len()));
             match full {
-                None => state.publish(&mut vec![message]),
+                None => state.take_letters(self, &mut vec![message], fx),
                 Some(limits) if limits.buries_refused() && !state.deleted => {
                     state.charged += message.cost();
                     let counts = DeliveryCounts::default();
@@ -258,7 +258,7 @@ impl Queue {
 
     /// Adds dead letters of other queues.
     pub(super) fn accept(self: &Arc<Self>, messages: &mut Vec<Message>, fx: &mut Effects) {
-        self.change(fx, |state, _| state.publish(messages));
+        self.change(fx, |state, fx| state.take_letters(self, messages, fx));
     }
 
     /// Delivers what can be delivered.
@@ -405,18 +405,40 @@ impl State {
             return;
         }
         for message in messages.drain(..) {
-            self.charged += message.cost();
-            if message.is_mortal() {
-                self.note_mortal();
+            self.add(message);
+        }
+    }
+
+    /// Adds a message at its end. Gives its position.
+    #[inline]
+    fn add(&mut self, message: Message) -> u64 {
+        self.charged += message.cost();
+        if message.is_mortal() {
+            self.note_mortal();
+        }
+        let Some(log) = &mut self.log else { return self.ready.push(message) };
+        let (lane, kept) = (self.ready.lane_of(&message), log.keeps(&message).then(|| message.clone()));
+        let position = self.ready.push(message);
+        if let Some(message) = kept {
+            log.publish(lane, position, message);
+        }
+        position
+    }
+
+    /// Adds messages of which some may be dead letters. One that had failed is redelivered, but for the consumer of a classic queue that
+    /// gets it at once.
+    fn take_letters(&mut self, queue: &Arc<Queue>, messages: &mut Vec<Message>, fx: &mut Effects) {
+        if self.deleted || messages.iter().all(|message| message.failed() == 0) {
+            return self.publish(messages);
+        }
+        for message in messages.drain(..) {
+            let (failed, lane) = (message.failed() > 0, self.ready.lane_of(&message));
+            let position = self.add(message);
+            if failed && !self.rules.quorum {
+                self.dispatch(queue, fx);
             }
-            let Some(log) = &mut self.log else {
-                self.ready.push(message);
-                continue;
-            };
-            let (lane, kept) = (self.ready.lane_of(&message), log.keeps(&message).then(|| message.clone()));
-            let position = self.ready.push(message);
-            if let Some(message) = kept {
-                log.publish(lane, position, message);
+            if failed {
+                self.ready.set_redelivered(lane, position);
             }
         }
     }
