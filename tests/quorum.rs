@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
+const LATE: &str = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be \
+                    configured, see consumers doc guide to learn more";
+
 #[test]
 fn q_33_messages_come_back_in_the_order_of_their_return() {
     let mut c = Wire::open();
@@ -167,17 +170,15 @@ fn q_38_a_consumer_that_holds_a_delivery_too_long_is_cancelled() {
     assert_eq!(c.expect(1, "basic.cancel").method(), basic::Cancel { consumer_tag: "t", nowait: true }.into());
     c.await_ready(&q, 1);
     assert_eq!(c.counts(&q), (1, 1));
-    c.send(1, ack(tag)); // too late, and no error
-    let again = c.await_get(&q);
-    assert_eq!((again.told(), counts_told(&again)), ("1r".to_owned(), (Some(1), None)));
+    c.send(1, ack(tag)); // too late, and no error: it gets messages again
+    let again = c.deliver();
+    assert_eq!((again.by(), counts_told(&again)), ("t:1r".to_owned(), (Some(1), None)));
     c.call(cancel("t"));
     c.call(consume(&q, "t"));
 }
 
 #[test]
 fn q_38_who_does_not_understand_that_loses_the_channel() {
-    let text = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be \
-                configured, see consumers doc guide to learn more";
     let mut c = Wire::connect();
     c.log_in(&Login { capabilities: &[], ..Login::default() });
     let q = c.quorum(&[]);
@@ -185,10 +186,39 @@ fn q_38_who_does_not_understand_that_loses_the_channel() {
     c.call(basic::Consume { arguments: timeout.as_table(), ..consume(&q, "t") });
     c.publish("", &q, "1");
     c.deliver();
-    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
     let mut c = Wire::open();
     let q = c.quorum(args!["x-consumer-timeout" => 1000]);
     c.put(&q, "1", &plain());
     c.await_get(&q);
-    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
 }
+#[test]
+fn q_38_it_gets_messages_again_when_it_has_settled_all_that_was_taken_back() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, &["1", "2", "3"]);
+    c.call(qos(3));
+    c.call(consume(&q, "t"));
+    c.deliveries(3);
+    c.expect(1, "basic.cancel");
+    c.await_ready(&q, 3);
+    c.send(1, ack(2));
+    c.quiet();
+    c.send(1, ack_multiple(0));
+    let told: Vec<_> = c.deliveries(3).iter().map(Delivered::by).collect();
+    assert_eq!(told, ["t:1r", "t:2r", "t:3r"]);
+    c.expect(1, "basic.cancel");
+}
+
+#[test]
+fn q_38_who_was_cancelled_and_holds_a_delivery_too_long_loses_the_channel() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, &["1"]);
+    c.call(consume(&q, "t"));
+    c.deliver();
+    c.call(cancel("t"));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
+}
+

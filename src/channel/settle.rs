@@ -41,6 +41,7 @@ impl Channel {
         let all: Vec<_> = self.ledger.take_all().collect();
         for unacked in all {
             self.settle(unacked, Settlement::Requeue, s);
+        self.settle_late(0..=u64::MAX, s);
         }
         s.apply_batch();
         Ok(())
@@ -81,25 +82,24 @@ impl Channel {
         if !multiple {
             match self.ledger.take(tag) {
                 Some(unacked) => self.settle(unacked, settlement, s),
-                None if self.was_taken_back(tag) => {}
+                None if self.was_taken_back(tag) => self.settle_late(tag..=tag, s),
                 None => return Err(ChannelError::UnknownDeliveryTag(tag).into()),
             }
             return Ok(());
         }
         if tag != 0 && self.was_taken_back(tag) {
             let tags: Vec<_> = self.ledger.tags().map(|(tag, _)| tag).take_while(|earlier| *earlier < tag).collect();
-            for unacked in tags.into_iter().filter_map(|tag| self.ledger.take(tag)).collect::<Vec<_>>() {
-                self.settle(unacked, settlement, s);
-            }
+            let taken = tags.into_iter().filter_map(|tag| self.ledger.take(tag)).collect();
+            self.settle_all(taken, settlement, s);
+            self.settle_late(0..=tag, s);
             return Ok(());
         }
         let taken: Vec<_> = match tag {
             0 => self.ledger.take_all().collect(),
             _ => self.ledger.take_up_to(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?.collect(),
         };
-        for unacked in taken {
-            self.settle(unacked, settlement, s);
-        }
+        self.settle_all(taken, settlement, s);
+        self.settle_late(0..=if tag == 0 { u64::MAX } else { tag }, s);
         Ok(())
     }
 }

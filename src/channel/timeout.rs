@@ -2,7 +2,8 @@
 //!
 //! When each was sent is not kept with it: a mark is made whenever time has gone on, and tags between two marks were sent at the first.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use leveret_protocol::Method;
 use leveret_protocol::method::basic;
@@ -19,14 +20,14 @@ pub(super) struct Timeouts {
     scheduled: Moment,
     /// The first tag sent at a moment, in order.
     marks: VecDeque<(u64, Moment)>,
-    /// Tags taken back, which the client may settle in vain.
-    taken_back: BTreeSet<u64>,
+    /// Tags taken back, which the client may settle in vain, and whose they were.
+    taken_back: BTreeMap<u64, SubscriptionKey>,
 }
 
 impl Timeouts {
     pub(super) fn new(broker: &Broker) -> Self {
         let timer = broker.timers().key();
-        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeSet::new() }
+        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeMap::new() }
     }
 
     /// A delivery that has to be settled within `timeout_ms` is sent.
@@ -52,6 +53,16 @@ impl Timeouts {
         next.checked_sub(1).map_or(Moment::NEVER, |at| self.marks[at].1)
     }
 
+    /// Whose these tags were of which the client has nothing more to settle.
+    fn settled(&mut self, tags: RangeInclusive<u64>) -> Vec<SubscriptionKey> {
+        let settled: Vec<u64> = self.taken_back.range(tags).map(|(tag, _)| *tag).collect();
+        let mut owners: Vec<_> = settled.iter().filter_map(|tag| self.taken_back.remove(tag)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners.retain(|owner| !self.taken_back.values().any(|other| other == owner));
+        owners
+    }
+
     fn forget_marks_before(&mut self, tag: u64) {
         while self.marks.get(1).is_some_and(|(first, _)| *first <= tag) {
             self.marks.pop_front();
@@ -68,8 +79,20 @@ impl Channel {
     }
 
     /// Whether this tag was taken back from the client, which may settle it once, in vain.
-    pub(super) fn was_taken_back(&mut self, tag: u64) -> bool {
-        self.timeouts.as_mut().is_some_and(|timeouts| timeouts.taken_back.remove(&tag))
+    pub(super) fn was_taken_back(&self, tag: u64) -> bool {
+        self.timeouts.as_ref().is_some_and(|timeouts| timeouts.taken_back.contains_key(&tag))
+    }
+
+    /// The client settles these tags. A consumer of which nothing more is late gets deliveries again.
+    pub(super) fn settle_late(&mut self, tags: RangeInclusive<u64>, s: &mut Session<'_>) {
+        let Some(timeouts) = self.timeouts.as_mut().filter(|timeouts| !timeouts.taken_back.is_empty()) else { return };
+        for key in timeouts.settled(tags) {
+            let Some(subscription) = self.subscriptions.find(key) else { continue };
+            subscription.timed_out = false;
+            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
+                queue.take_on_consumer(consumer, s.fx);
+            }
+        }
     }
 
     /// Takes back what has been held too long.
@@ -112,38 +135,36 @@ impl Channel {
         if next < timeouts.scheduled {
             timeouts.schedule(next, s.broker, s.peer, s.fx);
         }
+        let mut told = Vec::new();
         for (tag, key, timeout_ms) in over {
-            self.take_back_late(tag, key, timeout_ms, timeouts, s)?;
+            if !told.contains(&key) {
+                self.tell_late(key, timeout_ms, s)?;
+                told.push(key);
+            }
+            if let Some(unacked) = self.ledger.take(tag) {
+                timeouts.taken_back.insert(tag, key);
+                self.settle(unacked, Settlement::Requeue, s);
+            }
         }
         s.apply_batch();
         Ok(())
     }
 
-    fn take_back_late(
-        &mut self,
-        tag: u64,
-        key: SubscriptionKey,
-        timeout_ms: u64,
-        timeouts: &mut Timeouts,
-        s: &mut Session<'_>,
-    ) -> Result<(), Error> {
+    /// The client hears that deliveries of this consumer are taken back.
+    fn tell_late(&mut self, key: SubscriptionKey, timeout_ms: u64, s: &mut Session<'_>) -> Result<(), Error> {
         let Some(subscription) = self.subscriptions.find(key) else { return Ok(()) };
         let tells = s.broker.compat().cancels_late_consumers();
-        if subscription.is_get || !s.peer.cancel_notify || !tells {
+        if subscription.ended || !s.peer.cancel_notify || !tells {
             // RabbitMQ 4.3 shows -1 whatever the timeout is.
             let shown = if tells { -1 } else { i64::try_from(timeout_ms).unwrap_or(i64::MAX) };
             return Err(ChannelError::DeliveryTimeout { channel: self.number, timeout_ms: shown }.into());
         }
-        if !subscription.ended && !std::mem::replace(&mut subscription.timed_out, true) {
-            let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
-            s.out.method(self.number, &Method::BasicCancel(cancel));
-            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
-                queue.give_up_consumer(consumer, s.fx);
-            }
-        }
-        if let Some(unacked) = self.ledger.take(tag) {
-            timeouts.taken_back.insert(tag);
-            self.settle(unacked, Settlement::Requeue, s);
+        let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
+        s.out.method(self.number, &Method::BasicCancel(cancel));
+        if !std::mem::replace(&mut subscription.timed_out, true)
+            && let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
+        {
+            queue.give_up_consumer(consumer, s.fx);
         }
         Ok(())
     }

@@ -99,6 +99,16 @@ struct Consumer {
 
 struct Slot {
     generation: u32,
+    /// Counts up over the consumers of the queue.
+    number: u64,
+}
+
+impl Consumer {
+    #[inline]
+    fn is_at_prefetch(&self) -> bool {
+        let Subscriber { prefetch, no_ack, .. } = self.subscriber;
+        !no_ack && prefetch != 0 && self.unacked >= prefetch
+    }
     consumer: Option<Consumer>,
 }
 
@@ -280,7 +290,22 @@ impl Consumers {
         }
     }
 
-    /// It gets nothing any more, but stays until it is cancelled.
+    /// It gets messages again.
+    pub(super) fn take_on(&mut self, key: ConsumerKey) {
+        let single = self.is_single();
+        let consumer = self.slot(key).and_then(|slot| slot.consumer.as_mut());
+        let Some(consumer) = consumer.filter(|consumer| consumer.place == Place::TimedOut) else { return };
+        if single {
+            consumer.place = Place::Waiting;
+            self.queue_up(key.index);
+        } else if consumer.is_at_prefetch() {
+            consumer.place = Place::AtPrefetch;
+        } else {
+            self.enter_ring(key.index);
+        }
+    }
+
+    /// It gets nothing until it is taken on again.
     pub(super) fn give_up(&mut self, key: ConsumerKey) {
         if self.slot(key).is_some_and(|slot| slot.consumer.is_some()) {
             self.move_to(key.index, Place::TimedOut);

@@ -303,7 +303,21 @@ impl Queue {
         unused && self.settings.auto_delete
     }
 
-    /// The consumer gets nothing any more, but stays until it is cancelled.
+    /// The channel of a consumer ends. True if it must be removed later, when the queue has back what it holds: with a single active
+    /// consumer the next one gets that first.
+    pub fn leave(&self, consumer: ConsumerKey) -> bool {
+        if self.settings.single_active_consumer {
+            self.state.lock().consumers.leave(consumer);
+        }
+        self.settings.single_active_consumer
+    }
+    /// The consumer that was given up gets messages again.
+    pub fn take_on_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.take_on(consumer));
+    }
+
+
+    /// The consumer gets nothing until it is taken on again.
     pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state, _| state.consumers.give_up(consumer));
     }
