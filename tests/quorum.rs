@@ -21,6 +21,28 @@ fn q_33_messages_come_back_in_the_order_of_their_return() {
 }
 
 #[test]
+fn q_33_what_a_closed_channel_held_comes_back_by_consumer_and_last_what_it_got() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2", "3", "4", "5"]);
+    c.open_channel(2);
+    c.send(2, get(&q));
+    c.expect(2, "basic.get-ok");
+    c.frame();
+    c.frame();
+    c.call_on(2, qos(2));
+    c.call_on(2, consume(&q, "b"));
+    c.deliveries(2);
+    c.call_on(2, consume(&q, "a"));
+    c.deliveries(2);
+    c.send(2, nack(2, true));
+    assert_eq!(c.deliver().by(), "b:2r");
+    c.call_on(2, channel_close());
+    c.await_ready(&q, 5);
+    assert_eq!(c.drain(&q), ["3r", "2r", "4r", "5r", "1r"]);
+}
+
+#[test]
 fn q_36_headers_count_returns_and_failures_apart() {
     let mut c = Wire::open();
     let q = c.quorum(&[]);
@@ -93,31 +115,6 @@ fn q_34_failures_go_along_with_a_dead_letter() {
 }
 
 #[test]
-fn q_35_unacked_gets_count_as_consumers() {
-    let mut c = Wire::open();
-    let q = c.quorum(&[]);
-    c.fill_queue(&q, &["1", "2"]);
-    let tag = c.await_get(&q).delivery_tag;
-    eventually(|| c.counts(&q) == (1, 1));
-    c.send(1, ack(tag));
-    eventually(|| c.counts(&q) == (1, 0));
-}
-
-#[test]
-fn q_37_what_failed_waits_longer_each_time() {
-    let mut c = Wire::open();
-    let delays = args!["x-delayed-retry-type" => "all", "x-delayed-retry-min" => 100, "x-delayed-retry-max" => 150];
-    let q = c.quorum(delays);
-    c.put(&q, "1", &plain());
-    for (rejected, delay) in [(false, 100), (true, 100), (true, 150)] {
-        let tag = c.await_get(&q).delivery_tag;
-        let began = Instant::now();
-        match rejected {
-            true => c.send(1, reject(tag, true)),
-            false => c.send(1, nack(tag, true)),
-        }
-        assert_eq!(c.counts(&q).0, 0, "delayed messages are not ready");
-#[test]
 fn q_34_who_waits_at_a_classic_queue_gets_a_dead_letter_as_new() {
     let mut c = Wire::open();
     let dead = c.queue();
@@ -139,6 +136,54 @@ fn q_34_who_waits_at_a_classic_queue_gets_a_dead_letter_as_new() {
     }
 }
 
+#[test]
+fn q_35_unacked_gets_count_as_consumers() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2"]);
+    let tag = c.await_get(&q).delivery_tag;
+    eventually(|| c.counts(&q) == (1, 1));
+    c.send(1, ack(tag));
+    eventually(|| c.counts(&q) == (1, 0));
+}
+
+#[test]
+fn q_35_who_is_cancelled_counts_as_a_consumer_until_it_holds_nothing() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2"]);
+    c.call(consume(&q, "t"));
+    c.deliveries(2);
+    c.call(cancel("t"));
+    assert_eq!(c.counts(&q), (0, 1));
+    c.send(1, ack(1));
+    c.sync();
+    assert_eq!(c.counts(&q), (0, 1));
+    c.send(1, nack(2, true));
+    eventually(|| c.counts(&q) == (1, 0));
+    c.open_channel(2);
+    c.call_on(2, consume(&q, "t"));
+    c.deliver();
+    c.call_on(2, cancel("t"));
+    assert_eq!(c.counts(&q), (0, 1));
+    c.call_on(2, channel_close());
+    eventually(|| c.counts(&q) == (1, 0));
+}
+
+#[test]
+fn q_37_what_failed_waits_longer_each_time() {
+    let mut c = Wire::open();
+    let delays = args!["x-delayed-retry-type" => "all", "x-delayed-retry-min" => 100, "x-delayed-retry-max" => 150];
+    let q = c.quorum(delays);
+    c.put(&q, "1", &plain());
+    for (rejected, delay) in [(false, 100), (true, 100), (true, 150)] {
+        let tag = c.await_get(&q).delivery_tag;
+        let began = Instant::now();
+        match rejected {
+            true => c.send(1, reject(tag, true)),
+            false => c.send(1, nack(tag, true)),
+        }
+        assert_eq!(c.counts(&q).0, 0, "delayed messages are not ready");
         c.await_ready(&q, 1);
         assert!(began.elapsed() >= Duration::from_millis(delay - 1), "{:?}", began.elapsed());
     }
@@ -178,22 +223,6 @@ fn q_38_a_consumer_that_holds_a_delivery_too_long_is_cancelled() {
 }
 
 #[test]
-fn q_38_who_does_not_understand_that_loses_the_channel() {
-    let mut c = Wire::connect();
-    c.log_in(&Login { capabilities: &[], ..Login::default() });
-    let q = c.quorum(&[]);
-    let timeout = table! { "x-consumer-timeout" => 1000 };
-    c.call(basic::Consume { arguments: timeout.as_table(), ..consume(&q, "t") });
-    c.publish("", &q, "1");
-    c.deliver();
-    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
-    let mut c = Wire::open();
-    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
-    c.put(&q, "1", &plain());
-    c.await_get(&q);
-    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
-}
-#[test]
 fn q_38_it_gets_messages_again_when_it_has_settled_all_that_was_taken_back() {
     let mut c = Wire::open();
     let q = c.quorum(args!["x-consumer-timeout" => 1000]);
@@ -222,3 +251,19 @@ fn q_38_who_was_cancelled_and_holds_a_delivery_too_long_loses_the_channel() {
     assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
 }
 
+#[test]
+fn q_38_who_does_not_understand_that_loses_the_channel() {
+    let mut c = Wire::connect();
+    c.log_in(&Login { capabilities: &[], ..Login::default() });
+    let q = c.quorum(&[]);
+    let timeout = table! { "x-consumer-timeout" => 1000 };
+    c.call(basic::Consume { arguments: timeout.as_table(), ..consume(&q, "t") });
+    c.publish("", &q, "1");
+    c.deliver();
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.put(&q, "1", &plain());
+    c.await_get(&q);
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
+}

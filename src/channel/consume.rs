@@ -42,6 +42,8 @@ impl Channel {
             tag: tag.clone(),
             queue: Some(queue.clone()),
             consumer: None,
+            holder: None,
+            number: 0,
             no_ack: consume.no_ack,
             ended: false,
             is_get: false,
@@ -64,7 +66,7 @@ impl Channel {
         match added {
             Ok(consumer) => {
                 if let Some(subscription) = self.subscriptions.find(key) {
-                    subscription.consumer = Some(consumer);
+                    (subscription.consumer, subscription.holder) = (Some(consumer), Some(consumer));
                 }
             }
             Err(refused) => {
@@ -186,6 +188,8 @@ impl Channel {
             tag: tag.clone(),
             queue: None,
             consumer: None,
+            holder: None,
+            number: 0,
             no_ack: true,
             ended: false,
             is_get: false,

@@ -39,12 +39,27 @@ impl Channel {
             s.out.method(self.number, &Method::BasicRecoverOk(basic::RecoverOk {}));
         }
         let all: Vec<_> = self.ledger.take_all().collect();
-        for unacked in all {
-            self.settle(unacked, Settlement::Requeue, s);
-        self.settle_late(0..=u64::MAX, s);
-        }
+        self.settle_all(all, Settlement::Requeue, s);
         s.apply_batch();
+        self.settle_late(0..=u64::MAX, s);
         Ok(())
+    }
+
+    /// Settles several deliveries, given in order of their tags.
+    pub(super) fn settle_all(&mut self, all: Vec<Unacked>, settlement: Settlement, s: &mut Session<'_>) {
+        if all.windows(2).all(|two| two[0].subscription == two[1].subscription) {
+            all.into_iter().for_each(|unacked| self.settle(unacked, settlement, s));
+            return;
+        }
+        let mut before = None;
+        for (key, run) in self.subscriptions.in_turn(all) {
+            let turn = self.subscriptions.turn(key);
+            if before.as_ref().is_some_and(|before| turn.is_next_on_queue(before)) {
+                s.apply_batch();
+            }
+            before = Some(turn);
+            run.into_iter().for_each(|unacked| self.settle(unacked, settlement, s));
+        }
     }
 
     /// Settles one delivery: gives its places in the limits back and hands it to its queue with the batch.
@@ -54,7 +69,7 @@ impl Channel {
         subscription.unacked -= 1;
         let (limited, done) = (subscription.limited, subscription.ended && subscription.unacked == 0);
         if let Some(queue) = &subscription.queue {
-            let (consumer, got) = (subscription.consumer, subscription.is_get);
+            let (consumer, got) = (subscription.holder, subscription.is_get);
             s.batch.settle(queue, Settled { consumer, got, settlement, entry: unacked.entry });
         }
         if done {

@@ -65,6 +65,22 @@ impl Transaction {
     }
 }
 
+/// Settlements of one kind in a row are settled together, in order of their tags.
+fn in_runs(settlements: Vec<(u64, Unacked, Settlement)>) -> Vec<(Settlement, Vec<Unacked>)> {
+    let mut runs: Vec<(Settlement, Vec<(u64, Unacked)>)> = Vec::new();
+    for (tag, unacked, settlement) in settlements {
+        match runs.last_mut() {
+            Some((last, run)) if *last == settlement => run.push((tag, unacked)),
+            _ => runs.push((settlement, vec![(tag, unacked)])),
+        }
+    }
+    let sorted = |(settlement, mut run): (_, Vec<(u64, Unacked)>)| {
+        run.sort_by_key(|(tag, _)| *tag);
+        (settlement, run.into_iter().map(|(_, unacked)| unacked).collect())
+    };
+    runs.into_iter().map(sorted).collect()
+}
+
 impl Channel {
     pub(super) fn tx_select(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         match self.mode {
@@ -96,8 +112,8 @@ impl Channel {
                 }
             }
         }
-        for (_, unacked, settlement) in settlements {
-            self.settle(unacked, settlement, s);
+        for (settlement, unacked) in in_runs(settlements) {
+            self.settle_all(unacked, settlement, s);
         }
         s.apply_batch();
         drop(group);

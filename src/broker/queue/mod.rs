@@ -157,10 +157,7 @@ impl Queue {
         recovered.into_iter().for_each(|(lane, recovered)| ready.recover(lane, recovered));
         let state = State {
             ready,
-            consumers: match settings.single_active_consumer {
-                true => Consumers::single(rules.quorum),
-                false => Consumers::default(),
-            },
+            consumers: Consumers::new(rules.quorum, settings.single_active_consumer),
             rules,
             unacked: 0,
             charged: 0,
@@ -295,10 +292,7 @@ impl Queue {
     pub fn remove_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) -> bool {
         let unused = self.change(fx, |state, fx| {
             state.touch(fx.now());
-            state.consumers.remove(consumer).is_some()
-                && state.consumers.len() == 0
-                && state.had_consumer
-                && !state.deleted
+            state.consumers.remove(consumer) && state.consumers.len() == 0 && state.had_consumer && !state.deleted
         });
         unused && self.settings.auto_delete
     }
@@ -311,15 +305,15 @@ impl Queue {
         }
         self.settings.single_active_consumer
     }
-    /// The consumer that was given up gets messages again.
-    pub fn take_on_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
-        self.change(fx, |state, _| state.consumers.take_on(consumer));
-    }
-
 
     /// The consumer gets nothing until it is taken on again.
     pub fn give_up_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
         self.change(fx, |state, _| state.consumers.give_up(consumer));
+    }
+
+    /// The consumer that was given up gets messages again.
+    pub fn take_on_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) {
+        self.change(fx, |state, _| state.consumers.take_on(consumer));
     }
 
     /// Milliseconds that a consumer may hold a delivery, if there is a limit.
@@ -366,10 +360,13 @@ impl Queue {
     }
 
     /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
-    pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
+    pub fn take_back(self: &Arc<Self>, entry: Entry, consumer: Option<ConsumerKey>, no_ack: bool, fx: &mut Effects) {
         self.change(fx, |state, fx| {
             if !no_ack {
                 state.unacked -= 1;
+                if let Some(consumer) = consumer {
+                    state.consumers.settled(consumer, 1);
+                }
             } else if !state.deleted {
                 state.charged += entry.message.cost();
             }
@@ -389,7 +386,7 @@ impl Queue {
     pub fn counts(&self) -> Counts {
         let state = self.state.lock();
         let got = if state.rules.quorum { state.got } else { 0 };
-        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() + got }
+        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.told() + got }
     }
 
     /// Memory charged for it, in bytes.
