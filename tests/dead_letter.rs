@@ -100,6 +100,28 @@ fn q_24_without_a_key_cc_and_bcc_go_along_and_bcc_is_told_to_nobody() {
 }
 
 #[test]
+fn q_25_a_key_that_is_in_bcc_too_is_told_later() {
+    let mut c = Wire::open();
+    let dead = c.queue();
+    let q = c.queue_with(&dying_to(&dead, &[]));
+    let keys = |keys: &[&str]| FieldValue::Array(keys.iter().map(|key| FieldValue::from(*key)).collect());
+    for (cc, bcc, told) in [
+        (["b", "a"], ["a", "x"], vec![&*q, "b", "a"]),
+        (["b", "a"], ["x", "y"], vec![&*q, "b", "a"]),
+        (["a", "b"], [&*q, "x"], vec!["a", "b", &*q]),
+        (["a", "b"], ["a", "a"], vec![&*q, "b", "a"]),
+    ] {
+        let headers = table! { "CC" => keys(&cc), "BCC" => keys(&bcc) };
+        c.put(&q, "1", &with!(headers: headers.as_table()));
+        c.reject_first(&q);
+        let headers = c.await_get(&dead).headers();
+        let Some(FieldValue::Array(deaths)) = headers.get("x-death") else { panic!("{headers:?}") };
+        let FieldValue::Table(death) = &deaths[0] else { panic!("{deaths:?}") };
+        assert_eq!(death.get("routing-keys"), Some(&keys(&told)));
+    }
+}
+
+#[test]
 fn q_24_a_dead_letter_exchange_that_is_missing_drops_and_an_alternate_one_counts() {
     let mut c = Wire::open();
     let missing = name();

@@ -65,13 +65,15 @@ fn m_12_deleting_a_missing_queue_is_fine() {
 
 #[test]
 fn m_12_delete_ok_counts_ready_messages() {
-    let mut c = Wire::open();
-    let q = c.queue();
-    c.fill_queue(&q, &["1", "2", "3"]);
-    c.get(&q).unwrap();
-    assert_eq!(dropped(&c.call(delete(&q))), 2);
-    assert_eq!(dropped(&c.call(delete(&q))), 0);
-    c.refused(passive(&q), 404, &no_queue(&q));
+    for quorum in [false, true] {
+        let mut c = Wire::open();
+        let q = c.either(quorum, &[]);
+        c.fill_queue(&q, &["1", "2", "3"]);
+        c.await_get(&q);
+        assert_eq!(dropped(&c.call(delete(&q))), 2);
+        assert_eq!(dropped(&c.call(delete(&q))), 0);
+        c.refused(passive(&q), 404, &no_queue(&q));
+    }
 }
 
 #[test]

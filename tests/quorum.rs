@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
+const LATE: &str = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be \
+                    configured, see consumers doc guide to learn more";
+
 #[test]
 fn q_33_messages_come_back_in_the_order_of_their_return() {
     let mut c = Wire::open();
@@ -15,6 +18,28 @@ fn q_33_messages_come_back_in_the_order_of_their_return() {
     }
     c.await_ready(&q, 4);
     assert_eq!(c.drain(&q), ["3r", "2r", "1r", "4"]);
+}
+
+#[test]
+fn q_33_what_a_closed_channel_held_comes_back_by_consumer_and_last_what_it_got() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2", "3", "4", "5"]);
+    c.open_channel(2);
+    c.send(2, get(&q));
+    c.expect(2, "basic.get-ok");
+    c.frame();
+    c.frame();
+    c.call_on(2, qos(2));
+    c.call_on(2, consume(&q, "b"));
+    c.deliveries(2);
+    c.call_on(2, consume(&q, "a"));
+    c.deliveries(2);
+    c.send(2, nack(2, true));
+    assert_eq!(c.deliver().by(), "b:2r");
+    c.call_on(2, channel_close());
+    c.await_ready(&q, 5);
+    assert_eq!(c.drain(&q), ["3r", "2r", "4r", "5r", "1r"]);
 }
 
 #[test]
@@ -90,6 +115,28 @@ fn q_34_failures_go_along_with_a_dead_letter() {
 }
 
 #[test]
+fn q_34_who_waits_at_a_classic_queue_gets_a_dead_letter_as_new() {
+    let mut c = Wire::open();
+    let dead = c.queue();
+    let q = c.queue_with(&dying_to(&dead, &[]));
+    for waits in [false, true] {
+        if waits {
+            c.call(consume(&dead, "t"));
+        }
+        c.put(&q, "1", &plain());
+        c.reject_first(&q);
+        if !waits {
+            assert!(c.await_get(&dead).redelivered);
+            continue;
+        }
+        let first = c.deliver();
+        assert_eq!(first.told(), "1");
+        c.send(1, nack(first.delivery_tag, true));
+        assert_eq!(c.deliver().told(), "1r");
+    }
+}
+
+#[test]
 fn q_35_unacked_gets_count_as_consumers() {
     let mut c = Wire::open();
     let q = c.quorum(&[]);
@@ -97,6 +144,29 @@ fn q_35_unacked_gets_count_as_consumers() {
     let tag = c.await_get(&q).delivery_tag;
     eventually(|| c.counts(&q) == (1, 1));
     c.send(1, ack(tag));
+    eventually(|| c.counts(&q) == (1, 0));
+}
+
+#[test]
+fn q_35_who_is_cancelled_counts_as_a_consumer_until_it_holds_nothing() {
+    let mut c = Wire::open();
+    let q = c.quorum(&[]);
+    c.fill_queue(&q, &["1", "2"]);
+    c.call(consume(&q, "t"));
+    c.deliveries(2);
+    c.call(cancel("t"));
+    assert_eq!(c.counts(&q), (0, 1));
+    c.send(1, ack(1));
+    c.sync();
+    assert_eq!(c.counts(&q), (0, 1));
+    c.send(1, nack(2, true));
+    eventually(|| c.counts(&q) == (1, 0));
+    c.open_channel(2);
+    c.call_on(2, consume(&q, "t"));
+    c.deliver();
+    c.call_on(2, cancel("t"));
+    assert_eq!(c.counts(&q), (0, 1));
+    c.call_on(2, channel_close());
     eventually(|| c.counts(&q) == (1, 0));
 }
 
@@ -274,9 +344,18 @@ fn p_14_what_waits_for_its_commit_too_long_is_taken_back() {
 }
 
 #[test]
+fn q_38_who_was_cancelled_and_holds_a_delivery_too_long_loses_the_channel() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, &["1"]);
+    c.call(consume(&q, "t"));
+    c.deliver();
+    c.call(cancel("t"));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
+}
+
+#[test]
 fn q_38_who_does_not_understand_that_loses_the_channel() {
-    let text = "delivery acknowledgement on channel 1 timed out. Timeout value used: -1 ms. This timeout value can be \
-                configured, see consumers doc guide to learn more";
     let mut c = Wire::connect();
     c.log_in(&Login { capabilities: &[], ..Login::default() });
     let q = c.quorum(&[]);
@@ -284,10 +363,10 @@ fn q_38_who_does_not_understand_that_loses_the_channel() {
     c.call(basic::Consume { arguments: timeout.as_table(), ..consume(&q, "t") });
     c.publish("", &q, "1");
     c.deliver();
-    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
     let mut c = Wire::open();
     let q = c.quorum(args!["x-consumer-timeout" => 1000]);
     c.put(&q, "1", &plain());
     c.await_get(&q);
-    assert_eq!(c.error(), closes(1, 406, text, (0, 0)));
+    assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
 }

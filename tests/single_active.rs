@@ -65,3 +65,44 @@ fn q_30_nobody_is_exclusive_and_a_quorum_queue_refuses_get() {
     let text = "basic.get operations are not supported by <<\"quorum\">> queues with single active consumer";
     c.refused(get(&q), 405, &format!("cannot obtain access to locked {}. {text}", q_named(&q)));
 }
+
+#[test]
+fn q_30_the_next_gets_first_what_the_closed_channel_held() {
+    for quorum in [false, true] {
+        let (mut c, mut next) = (Wire::open(), Wire::open());
+        let q = next.either(quorum, args!["x-single-active-consumer" => true]);
+        c.call(qos(1));
+        c.call(consume(&q, "a"));
+        c.call(consume(&q, "b"));
+        next.call(consume(&q, "c"));
+        for body in ["1", "2", "3"] {
+            next.publish("", &q, body);
+        }
+        assert_eq!(c.deliver().by(), "a:1");
+        next.sync();
+        c.call(channel_close());
+        let told: Vec<_> = next.deliveries(3).iter().map(Delivered::by).collect();
+        assert_eq!(told, ["c:1r", "c:2", "c:3"]);
+    }
+}
+
+#[test]
+fn q_30_in_a_quorum_queue_the_one_with_most_room_is_next() {
+    for (quorum, order) in [(false, ["a", "b", "c", "d"]), (true, ["a", "d", "c", "b"])] {
+        let mut c = Wire::open();
+        let q = c.either(quorum, args!["x-single-active-consumer" => true]);
+        for (tag, prefetch) in [("a", 3), ("b", 1), ("c", 5), ("d", 0)] {
+            c.call(qos(prefetch));
+            c.call(consume(&q, tag));
+        }
+        for (at, tag) in order.iter().enumerate() {
+            c.publish("", &q, "x");
+            assert_eq!(c.deliver().by(), format!("{tag}:x"));
+            if quorum {
+                // Those that hold something still count, and none that waits does.
+                assert_eq!(c.counts(&q), (0, at as u32 + 1));
+            }
+            c.call(cancel(tag));
+        }
+    }
+}

@@ -118,3 +118,38 @@ fn q_33_requeued_messages_come_back_in_their_order() {
     let told: Vec<_> = c.deliveries(3).iter().map(Delivered::told).collect();
     assert_eq!(told, ["1r", "2r", "3r"]);
 }
+
+#[test]
+fn q_33_what_several_consumers_give_back_comes_back_one_by_one_by_their_tags() {
+    for quorum in [false, true] {
+        let mut c = Wire::open();
+        let q = c.either(quorum, &[]);
+        c.call(qos(2));
+        c.call(consume(&q, "b"));
+        c.call(consume(&q, "a"));
+        assert_eq!(one_by_one(&mut c, &q, &["1", "2", "3", "4"]), ["b:1", "a:2", "b:3", "a:4"]);
+        c.call(basic::Recover { requeue: true });
+        let told: Vec<_> = c.deliveries(4).iter().map(Delivered::by).collect();
+        assert_eq!(told, ["a:2r", "a:4r", "b:1r", "b:3r"]);
+        c.send(1, basic::Nack { delivery_tag: 8, multiple: true, requeue: true });
+        let told: Vec<_> = c.deliveries(4).iter().map(Delivered::by).collect();
+        assert_eq!(told, ["a:2r", "a:4r", "b:1r", "b:3r"]);
+    }
+}
+
+#[test]
+fn q_32_who_comes_to_its_limit_keeps_its_turn_in_a_classic_queue_alone() {
+    for (quorum, last) in [(false, "a:4"), (true, "b:4")] {
+        let mut c = Wire::open();
+        let q = c.either(quorum, &[]);
+        c.call(qos(1));
+        c.call(consume(&q, "a"));
+        c.call(qos(9));
+        c.call(consume(&q, "b"));
+        c.call(consume(&q, "c"));
+        assert_eq!(one_by_one(&mut c, &q, &["1", "2"]), ["a:1", "b:2"]);
+        c.send(1, ack(1));
+        c.sync();
+        assert_eq!(one_by_one(&mut c, &q, &["3", "4"]), ["c:3", last]);
+    }
+}

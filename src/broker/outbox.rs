@@ -41,8 +41,7 @@ impl Delivery {
     /// Of a queue's message to a subscription of a channel.
     #[inline]
     pub fn new(channel: u16, subscription: u32, entry: Entry) -> Self {
-        let redelivered = entry.is_redelivered();
-        let Entry { position, counts, message, .. } = entry;
+        let Entry { position, redelivered, counts, message } = entry;
         Self { channel, redelivered, subscription, position, counts, message }
     }
 

@@ -400,8 +400,7 @@ impl VHost {
         self.log_changes(&mut graph, fx);
         self.publish_generation(&graph);
         drop(graph);
-        let unacked = if queue.settings.queue_type == QueueType::Quorum { remains.unacked } else { 0 };
-        Ok(remains.ready() + unacked)
+        Ok(remains.ready())
     }
 
     fn change<E: Into<BrokerError>>(

@@ -42,6 +42,8 @@ impl Channel {
             tag: tag.clone(),
             queue: Some(queue.clone()),
             consumer: None,
+            holder: None,
+            number: 0,
             no_ack: consume.no_ack,
             ended: false,
             is_get: false,
@@ -63,7 +65,7 @@ impl Channel {
         match added {
             Ok(consumer) => {
                 if let Some(subscription) = self.subscriptions.find(key) {
-                    subscription.consumer = Some(consumer);
+                    (subscription.consumer, subscription.holder) = (Some(consumer), Some(consumer));
                 }
             }
             Err(refused) => {
@@ -127,7 +129,7 @@ impl Channel {
         self.delivery_tag += 1;
         let get_ok = basic::GetOk {
             delivery_tag: self.delivery_tag,
-            redelivered: entry.is_redelivered(),
+            redelivered: entry.redelivered,
             exchange: entry.message.exchange(),
             routing_key: entry.message.routing_key(),
             message_count: u32::try_from(left).unwrap_or(u32::MAX),
@@ -185,6 +187,8 @@ impl Channel {
             tag: tag.clone(),
             queue: None,
             consumer: None,
+            holder: None,
+            number: 0,
             no_ack: true,
             ended: false,
             is_get: false,

@@ -242,7 +242,14 @@ impl Channel {
         self.end_timeouts(s);
         let live: Vec<_> = self.subscriptions.iter().filter(|(_, sub)| !sub.ended).map(|(key, _)| key).collect();
         for key in live {
-            self.stop_subscription(key, s);
+            let Some(subscription) = self.subscriptions.find(key) else { continue };
+            if !subscription
+                .consumer
+                .zip(subscription.queue.as_ref())
+                .is_some_and(|(consumer, queue)| queue.leave(consumer))
+            {
+                self.stop_subscription(key, s);
+            }
         }
     }
 
@@ -255,16 +262,25 @@ impl Channel {
         self.assembler.capacity() + transaction
     }
 
-    /// Last step of closing: everything unacked goes back to its queue (M-02, P-14). The batch is applied.
+    /// Third step of closing: everything unacked goes back to its queue (M-02, P-14). The batch is applied.
     pub fn requeue_unacked(&mut self, s: &mut Session<'_>) {
         if let Mode::Transaction(tx) = &mut self.mode {
             self.ledger.restore(tx.take_settlements());
         }
         let all: Vec<_> = self.ledger.take_all().collect();
-        for unacked in all {
+        for unacked in self.subscriptions.by_age(all) {
             self.settle(unacked, Settlement::Lose, s);
         }
         s.apply_batch();
+    }
+
+    /// Last step of closing: the consumers go that stayed until their queues had everything back.
+    pub fn leave_queues(&mut self, s: &mut Session<'_>) {
+        let live: Vec<_> =
+            self.subscriptions.iter().filter(|(_, sub)| sub.consumer.is_some()).map(|(key, _)| key).collect();
+        for key in live {
+            self.stop_subscription(key, s);
+        }
     }
 
     /// Its number.
@@ -276,7 +292,7 @@ impl Channel {
     pub fn take_back(&mut self, delivery: Delivery, fx: &mut Effects) {
         let Some(subscription) = self.subscriptions.find(delivery.subscription) else { return };
         if let Some(queue) = &subscription.queue {
-            queue.take_back(delivery.into_entry(), subscription.no_ack, fx);
+            queue.take_back(delivery.into_entry(), subscription.holder, subscription.no_ack, fx);
         }
     }
 

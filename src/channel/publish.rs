@@ -169,13 +169,16 @@ impl Channel {
             self.check_exchange(publish.method.exchange, s)?;
         }
         let mut rewrite = publish.properties.get(1).is_some_and(|flags| flags & UNKNOWN_FLAGS != 0);
+        let mut plain_expiration = None;
         let address = match &self.reply {
             _ if !asks_reply => None,
             None => return Err(ChannelError::NoReplyConsumer.into()),
             Some(reply) => Some(reply.address.as_bytes()),
         };
         if let Some(expiration) = properties.expiration {
-            understood.ttl_ms = Some(Expiration::parse(expiration)?);
+            let ms = Expiration::parse(expiration)?;
+            understood.ttl_ms = Some(ms);
+            plain_expiration = (!Expiration::is_plain(expiration)).then(|| ms.to_string());
         }
         let mut headers: Option<EncodedTable> = None;
         if let Some(table) = properties.headers {
@@ -190,9 +193,10 @@ impl Channel {
             let (claimed, user) = (String::from_utf8_lossy(user).into_owned(), s.peer.user.to_string());
             return Err(ChannelError::UserId { claimed, user }.into());
         }
-        if rewrite || address.is_some() {
+        if rewrite || address.is_some() || plain_expiration.is_some() {
             let mut outgoing: BasicProperties<'_> = properties;
             outgoing.reply_to = address.or(outgoing.reply_to);
+            outgoing.expiration = plain_expiration.as_ref().map(String::as_bytes).or(outgoing.expiration);
             if let Some(headers) = &headers {
                 outgoing.headers = Some(headers.as_table());
             }

@@ -40,11 +40,26 @@ impl Channel {
         }
         self.forget_late();
         let all: Vec<_> = self.ledger.take_all().collect();
-        for unacked in all {
-            self.settle(unacked, Settlement::Requeue, s);
-        }
+        self.settle_all(all, Settlement::Requeue, s);
         s.apply_batch();
         Ok(())
+    }
+
+    /// Settles several deliveries, given in order of their tags.
+    pub(super) fn settle_all(&mut self, all: Vec<Unacked>, settlement: Settlement, s: &mut Session<'_>) {
+        if all.windows(2).all(|two| two[0].subscription == two[1].subscription) {
+            all.into_iter().for_each(|unacked| self.settle(unacked, settlement, s));
+            return;
+        }
+        let mut before = None;
+        for (key, run) in self.subscriptions.in_turn(all) {
+            let turn = self.subscriptions.turn(key);
+            if before.as_ref().is_some_and(|before| turn.is_next_on_queue(before)) {
+                s.apply_batch();
+            }
+            before = Some(turn);
+            run.into_iter().for_each(|unacked| self.settle(unacked, settlement, s));
+        }
     }
 
     /// Settles one delivery: gives its places in the limits back and hands it to its queue with the batch.
@@ -54,7 +69,7 @@ impl Channel {
         subscription.unacked -= 1;
         let (limited, done) = (subscription.limited, subscription.ended && subscription.unacked == 0);
         if let Some(queue) = &subscription.queue {
-            let (consumer, got) = (subscription.consumer, subscription.is_get);
+            let (consumer, got) = (subscription.holder, subscription.is_get);
             s.batch.settle(queue, Settled { consumer, got, settlement, entry: unacked.entry });
         }
         if done {
@@ -93,9 +108,7 @@ impl Channel {
             0 => self.ledger.take_all().collect(),
             _ => self.ledger.take_up_to(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?.collect(),
         };
-        for unacked in taken {
-            self.settle(unacked, settlement, s);
-        }
+        self.settle_all(taken, settlement, s);
         Ok(())
     }
 
@@ -119,19 +132,22 @@ impl Channel {
             }
             false => vec![tag],
         };
+        let (mut settled, mut settled_late) = (Vec::new(), Vec::new());
         for tag in tags {
             match (self.ledger.take(tag), &mut self.mode) {
                 (Some(unacked), Mode::Transaction(tx)) => tx.settle(tag, unacked, settlement),
-                (Some(unacked), _) => self.settle(unacked, settlement, s),
+                (Some(unacked), _) => settled.push(unacked),
                 (None, _) => {
                     let Some(late) = self.take_late(tag) else { continue };
                     match &mut self.mode {
                         Mode::Transaction(tx) => tx.settle_late(tag, late),
-                        _ => self.settled_late(late, s),
+                        _ => settled_late.push(late),
                     }
                 }
             }
         }
+        self.settle_all(settled, settlement, s);
+        settled_late.into_iter().for_each(|late| self.settled_late(late, s));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::ledger::Unacked;
 use crate::broker::arguments::QueueType;
 use crate::broker::topology::QueueKey;
 use crate::broker::{ConsumerKey, Queue};
@@ -23,6 +24,10 @@ pub(super) struct Subscription {
     pub(super) queue: Option<Arc<Queue>>,
     /// None once the queue or the client has ended it.
     pub(super) consumer: Option<ConsumerKey>,
+    /// As whom the queue knows that it holds deliveries, also when it is ended.
+    pub(super) holder: Option<ConsumerKey>,
+    /// Counts up over the channel's subscriptions.
+    pub(super) number: u64,
     pub(super) no_ack: bool,
     /// The client has been told that it is ended, or has ended it; it stays for its unacked deliveries.
     pub(super) ended: bool,
@@ -37,6 +42,21 @@ pub(super) struct Subscription {
     pub(super) unacked: u32,
 }
 
+/// When a consumer's deliveries are settled among others that are settled with them. RabbitMQ takes one consumer's after the other's by
+/// consumer tag, behind what basic.get took, and its queue delivers in between.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn {
+    queue: Option<QueueKey>,
+    tag: Option<Box<str>>,
+}
+
+impl Turn {
+    /// Whether the same queue had another consumer's before.
+    pub(super) fn is_next_on_queue(&self, before: &Self) -> bool {
+        self.queue == before.queue && self.tag != before.tag
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Subscriptions {
@@ -45,11 +65,14 @@ pub(super) struct Subscriptions {
     tags: HashMap<Box<str>, SubscriptionKey, RandomState>,
     /// The sources of basic.get, by their queues' keys.
     gets: HashMap<QueueKey, SubscriptionKey, RandomState>,
+    added: u64,
 }
 
 impl Subscriptions {
     /// Adds one; none if there are too many.
-    pub(super) fn add(&mut self, subscription: Subscription) -> Option<SubscriptionKey> {
+    pub(super) fn add(&mut self, mut subscription: Subscription) -> Option<SubscriptionKey> {
+        self.added += 1;
+        subscription.number = self.added;
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -94,6 +117,8 @@ impl Subscriptions {
             tag: "".into(),
             queue,
             consumer: None,
+            holder: None,
+            number: 0,
             no_ack: false,
             ended: true,
             is_get: true,
@@ -111,7 +136,7 @@ impl Subscriptions {
         if let Some(subscription) = self.find(wanted) {
             subscription.consumer = None;
             if !std::mem::replace(&mut subscription.ended, true) {
-                let tag = std::mem::take(&mut subscription.tag);
+                let tag = subscription.tag.clone(); // which stays for its turn
                 self.tags.remove(&tag);
             }
         }
@@ -129,6 +154,30 @@ impl Subscriptions {
         }
     }
 
+    /// Deliveries by consumer, in the order in which they are settled together.
+    pub(super) fn in_turn(&mut self, all: Vec<Unacked>) -> Vec<(SubscriptionKey, Vec<Unacked>)> {
+        let mut runs = by_consumer(all);
+        runs.sort_by_cached_key(|(key, _)| self.turn(*key));
+        runs
+    }
+
+    /// Deliveries by consumer, in the order in which their queues have them back when the channel ends: by the consumers' age, and last
+    /// what basic.get took.
+    pub(super) fn by_age(&mut self, all: Vec<Unacked>) -> impl Iterator<Item = Unacked> + use<> {
+        let mut runs = by_consumer(all);
+        runs.sort_by_cached_key(|(key, _)| self.find(*key).map(|found| (found.is_get, found.number)));
+        runs.into_iter().flat_map(|(_, run)| run)
+    }
+
+    pub(super) fn turn(&mut self, key: SubscriptionKey) -> Turn {
+        match self.find(key) {
+            None => Turn { queue: None, tag: None },
+            Some(Subscription { queue, tag, is_get, .. }) => {
+                Turn { queue: queue.as_ref().map(|queue| queue.key), tag: (!*is_get).then(|| tag.clone()) }
+            }
+        }
+    }
+
     /// All of them, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
         self.slots.iter_mut().filter_map(|(_, subscription)| subscription.as_mut())
@@ -141,6 +190,19 @@ impl Subscriptions {
             .enumerate()
             .filter_map(|(index, (generation, s))| Some((key(index as u16, *generation), s.as_ref()?)))
     }
+}
+
+fn by_consumer(all: Vec<Unacked>) -> Vec<(SubscriptionKey, Vec<Unacked>)> {
+    let mut known: HashMap<SubscriptionKey, usize, RandomState> = HashMap::default();
+    let mut runs: Vec<(SubscriptionKey, Vec<Unacked>)> = Vec::new();
+    for unacked in all {
+        let at = *known.entry(unacked.subscription).or_insert(runs.len());
+        match runs.get_mut(at) {
+            Some((_, run)) => run.push(unacked),
+            None => runs.push((unacked.subscription, vec![unacked])),
+        }
+    }
+    runs
 }
 
 fn key(index: u16, generation: u16) -> SubscriptionKey {

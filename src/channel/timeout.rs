@@ -165,7 +165,7 @@ impl Channel {
         let mut told = Vec::new();
         for (tag, key, timeout_ms) in over {
             if !told.contains(&key) {
-                self.give_up(key, timeout_ms, s)?;
+                self.tell_late(key, timeout_ms, s)?;
                 told.push(key);
             }
             self.take_back_late(tag, key, timeouts, s);
@@ -174,21 +174,19 @@ impl Channel {
         Ok(())
     }
 
-    /// Tells the client that one of its consumers has held something too long.
-    fn give_up(&mut self, key: SubscriptionKey, timeout_ms: u64, s: &mut Session<'_>) -> Result<(), Error> {
+    /// The client hears that deliveries of this consumer are taken back.
+    fn tell_late(&mut self, key: SubscriptionKey, timeout_ms: u64, s: &mut Session<'_>) -> Result<(), Error> {
         let Some(subscription) = self.subscriptions.find(key) else { return Ok(()) };
         let tells = s.broker.compat().cancels_late_consumers();
-        if subscription.is_get || !s.peer.cancel_notify || !tells {
+        if subscription.ended || !s.peer.cancel_notify || !tells {
             // RabbitMQ 4.3 shows -1 whatever the timeout is.
             let shown = if tells { -1 } else { i64::try_from(timeout_ms).unwrap_or(i64::MAX) };
             return Err(ChannelError::DeliveryTimeout { channel: self.number, timeout_ms: shown }.into());
         }
-        if !subscription.ended {
-            let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
-            s.out.method(self.number, &Method::BasicCancel(cancel));
-            if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
-                queue.give_up_consumer(consumer, s.fx);
-            }
+        let cancel = basic::Cancel { consumer_tag: &subscription.tag, nowait: true };
+        s.out.method(self.number, &Method::BasicCancel(cancel));
+        if let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer) {
+            queue.give_up_consumer(consumer, s.fx);
         }
         Ok(())
     }

@@ -70,6 +70,22 @@ impl Transaction {
     }
 }
 
+/// Settlements of one kind in a row are settled together, in order of their tags.
+fn in_runs(settlements: Vec<(u64, Unacked, Settlement)>) -> Vec<(Settlement, Vec<Unacked>)> {
+    let mut runs: Vec<(Settlement, Vec<(u64, Unacked)>)> = Vec::new();
+    for (tag, unacked, settlement) in settlements {
+        match runs.last_mut() {
+            Some((last, run)) if *last == settlement => run.push((tag, unacked)),
+            _ => runs.push((settlement, vec![(tag, unacked)])),
+        }
+    }
+    let sorted = |(settlement, mut run): (_, Vec<(u64, Unacked)>)| {
+        run.sort_by_key(|(tag, _)| *tag);
+        (settlement, run.into_iter().map(|(_, unacked)| unacked).collect())
+    };
+    runs.into_iter().map(sorted).collect()
+}
+
 impl Channel {
     pub(super) fn tx_select(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         match self.mode {
@@ -83,7 +99,7 @@ impl Channel {
 
     pub(super) fn tx_commit(&mut self, s: &mut Session<'_>) -> Result<(), Error> {
         let Mode::Transaction(tx) = &mut self.mode else { return Err(ChannelError::NotTransactional.into()) };
-        let Transaction { publishes, mut settlements, late, bytes } = std::mem::take(&mut **tx);
+        let Transaction { publishes, settlements, late, bytes } = std::mem::take(&mut **tx);
         *s.pending -= bytes;
         // On disk all of it is there, or nothing.
         let group = s.broker.journal().map(|journal| journal.group());
@@ -101,12 +117,8 @@ impl Channel {
                 }
             }
         }
-        // What was settled in the same way in a row is settled by tag (P-14).
-        for row in settlements.chunk_by_mut(|(_, _, one), (_, _, next)| one == next) {
-            row.sort_unstable_by_key(|(tag, ..)| *tag);
-        }
-        for (_, unacked, settlement) in settlements {
-            self.settle(unacked, settlement, s);
+        for (settlement, unacked) in in_runs(settlements) {
+            self.settle_all(unacked, settlement, s);
         }
         s.apply_batch();
         late.into_iter().for_each(|(_, of)| self.settled_late(of, s));

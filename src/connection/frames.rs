@@ -425,6 +425,7 @@ impl<S> Connection<S> {
         self.drain_outbox(scratch);
         if let Some(channel) = self.channels.open(number) {
             channel.requeue_unacked(&mut session!(self, scratch));
+            channel.leave_queues(&mut session!(self, scratch));
             self.pending -= channel.pending_bytes();
         }
     }
@@ -451,6 +452,9 @@ impl<S> Connection<S> {
             {
                 channel.take_back(delivery, &mut scratch.fx);
             }
+        }
+        for channel in &mut channels {
+            channel.leave_queues(&mut session!(self, scratch));
         }
         for queue in std::mem::take(&mut self.owned) {
             self.vhost.delete_owned(&queue, &mut scratch.fx);

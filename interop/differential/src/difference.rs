@@ -21,7 +21,7 @@ impl Difference {
         let pairs = wanted.iter().zip(got).enumerate();
         let mut parted = pairs.filter(|(_, (wanted, got))| wanted != got);
         let (step, (wanted, got)) =
-            parted.find(|(step, _)| !expected.allow(&script.name, &script.steps[*step].to_string()))?;
+            parted.find(|(step, _)| !expected.allow(&script.name, step + 1, &script.steps[*step].to_string()))?;
         Some(Self { step, wanted: wanted.clone(), got: got.clone() })
     }
 

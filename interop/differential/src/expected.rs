@@ -1,7 +1,7 @@
 //! Differences that are meant to be: a file with a line for each.
 //!
 //! ```text
-//! script | step | reason        `*` stands for any text
+//! script | step | reason        `*` stands for any text, `#4 *` is the fourth step
 //! ```
 
 use std::path::Path;
@@ -46,9 +46,11 @@ impl Expectations {
         Ok(Self(lines.map(expectation).collect::<Result<_, _>>()?))
     }
 
-    /// Whether answers to a step may differ. Notes that they did.
-    pub(crate) fn allow(&self, script: &str, step: &str) -> bool {
-        let found = self.0.iter().find(|one| matches(&one.script, script) && matches(&one.step, step));
+    /// Whether answers to a step, the `number`th from 1, may differ. Notes that they did.
+    pub(crate) fn allow(&self, script: &str, number: usize, step: &str) -> bool {
+        let numbered = format!("#{number} {step}");
+        let is_step = |form: &str| matches(form, step) || matches(form, &numbered);
+        let found = self.0.iter().find(|one| matches(&one.script, script) && is_step(&one.step));
         found.inspect(|one| one.seen.store(true, Ordering::Relaxed)).is_some()
     }
 
@@ -88,7 +90,15 @@ mod tests {
         let expectations = Expectations::parse("# why\none | a1 * | because\ntwo | * | because\n").unwrap();
         let played = [Script { name: "one".to_owned(), steps: Vec::new() }];
         assert_eq!(expectations.stale(played.iter()), ["one | a1 * | because"]);
-        assert!(expectations.allow("one", "a1 tx.select"));
+        assert!(expectations.allow("one", 1, "a1 tx.select"));
         assert!(expectations.stale(played.iter()).is_empty());
+    }
+
+    #[test]
+    fn a_step_can_be_meant_by_its_number() {
+        let expectations = Expectations::parse("one | #2 * | because\n").unwrap();
+        assert!(!expectations.allow("one", 1, "sleep 10"));
+        assert!(!expectations.allow("one", 21, "sleep 10"));
+        assert!(expectations.allow("one", 2, "sleep 10"));
     }
 }

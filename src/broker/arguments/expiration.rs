@@ -40,6 +40,11 @@ impl Expiration {
             }
         }
     }
+
+    /// Whether the milliseconds are written as RabbitMQ writes them: without a sign and zeros in front.
+    pub fn is_plain(expiration: &[u8]) -> bool {
+        expiration == b"0" || matches!(expiration.first(), Some(b'1'..=b'9'))
+    }
 }
 
 /// The sign, the digits and what is behind them.

@@ -1,5 +1,8 @@
 //! From a dead message to the one that is published in its place.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 use leveret_protocol::{BasicProperties, EncodedTable, FieldTable, FieldValue};
 
 use super::deaths::NewDeath;
@@ -19,6 +22,22 @@ pub(super) struct Addressed<'a> {
     pub(super) properties: Vec<u8>,
 }
 
+/// The keys that a death tells: all of them, and then for each of BCC the first that is the same is left out. So one that is in BCC too
+/// comes later, as with RabbitMQ.
+fn told_keys<'a>(key: &'a [u8], cc: &[&'a [u8]], bcc: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut hidden: HashMap<&[u8], usize, RandomState> = HashMap::default();
+    bcc.iter().for_each(|key| *hidden.entry(key).or_default() += 1);
+    let mut keys: Vec<_> = std::iter::once(&key).chain(cc).chain(bcc).copied().collect();
+    keys.retain(|key| match hidden.get_mut(*key) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    });
+    keys
+}
+
 impl<'a> Addressed<'a> {
     pub(super) fn new(letter: &'a Letter, at: Moment, compat: Compat) -> Self {
         let message = &letter.message;
@@ -35,7 +54,7 @@ impl<'a> Addressed<'a> {
             queue: &letter.queue.name,
             at,
             exchange: message.exchange(),
-            routing_keys: std::iter::once(message.routing_key()).chain(cc.iter().copied()).collect(),
+            routing_keys: told_keys(message.routing_key(), &cc, &bcc),
             expiration: properties.expiration,
         });
         headers.remove("x-death");

@@ -1,32 +1,30 @@
 //! Single active consumer: one consumer gets everything, the others wait for it to leave.
 
+use std::cmp::Reverse;
+
 use super::consumers::{Consumers, Place};
+
+/// A consumer of a quorum queue that has no prefetch has room for so many, where that counts.
+const UNLIMITED: u32 = 2000;
 
 /// Who is active and who waits, by slot.
 pub(super) struct Single {
     active: Option<u32>,
-    /// In the order in which they came.
+    /// In the order in which they came, or in which they were active last.
     waiting: Vec<u32>,
-    /// A later consumer of a higher priority takes over (quorum queues).
-    takes_over: bool,
+    /// The rules of quorum queues: a later consumer of a higher priority takes over, and among equal ones that with most room is first.
+    quorum: bool,
     /// The active one settles what it has, and then another takes over.
     fading: bool,
 }
 
 impl Single {
-    pub(super) fn new(takes_over: bool) -> Self {
-        Self { active: None, waiting: Vec::new(), takes_over, fading: false }
+    pub(super) fn new(quorum: bool) -> Self {
+        Self { active: None, waiting: Vec::new(), quorum, fading: false }
     }
 }
 
 impl Consumers {
-    /// Of a queue with a single active consumer.
-    pub(super) fn single(takes_over: bool) -> Self {
-        let mut consumers = Self::default();
-        consumers.single = Some(Box::new(Single::new(takes_over)));
-        consumers
-    }
-
     /// Whether only one consumer at a time gets messages.
     pub(super) fn is_single(&self) -> bool {
         self.single.is_some()
@@ -43,7 +41,10 @@ impl Consumers {
     pub(super) fn offer_to_be_active(&mut self, index: u32) {
         let Some(single) = self.single.as_mut() else { return };
         let Some(active) = single.active else { return self.activate_next() };
-        if !single.takes_over || single.fading || self.priority_of(index) <= self.priority_of(active) {
+        if !single.quorum || single.fading || self.priority_of(index) <= self.priority_of(active) {
+            return;
+        }
+        if self.is_leaving(active) {
             return;
         }
         if self.unacked_of(active) == 0 {
@@ -64,6 +65,18 @@ impl Consumers {
                 single.waiting.push(index);
             }
         }
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.single.as_ref().map_or(0, |single| single.waiting.len())
+    }
+
+    /// A consumer will not be active any more, or will only stay in the way until it has left.
+    pub(super) fn stop_waiting(&mut self, index: u32) {
+        let Some(single) = self.single.as_mut() else { return };
+        single.waiting.retain(|waiting| *waiting != index);
+        single.fading &= single.active != Some(index);
     }
 
     /// A consumer has left.
@@ -95,11 +108,18 @@ impl Consumers {
         }
     }
 
-    /// The one of the highest priority that came first.
+    /// The one of the highest priority that came first; in a quorum queue the one with most room among those of the highest priority.
     fn activate_next(&mut self) {
         let Some(single) = self.single.as_ref() else { return };
         let by_turn = single.waiting.iter().enumerate().rev().filter(|(_, index)| !self.is_given_up(**index));
-        let next = by_turn.max_by_key(|(_, index)| self.priority_of(**index)).map(|(at, index)| (at, *index));
+        let next = match single.quorum {
+            true => by_turn.max_by_key(|(_, index)| {
+                let (prefetch, number) = self.prefetch_of(**index);
+                (self.priority_of(**index), if prefetch == 0 { UNLIMITED } else { prefetch }, Reverse(number))
+            }),
+            false => by_turn.max_by_key(|(_, index)| self.priority_of(**index)),
+        };
+        let next = next.map(|(at, index)| (at, *index));
         let Some(single) = self.single.as_mut() else { return };
         single.fading = false;
         if let Some((at, index)) = next {

@@ -25,8 +25,6 @@ pub enum DeleteRefused {
 /// What was left in a deleted queue. Dropping it frees the messages, which takes its time when there are many: not under a lock.
 pub struct Remains {
     pub(super) ready: Lanes,
-    /// Messages that were unacked.
-    pub unacked: usize,
 }
 
 impl Remains {

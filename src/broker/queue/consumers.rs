@@ -89,12 +89,26 @@ pub(super) enum Place {
     Fading,
     /// It was given up for holding a delivery too long.
     TimedOut,
+    /// Its channel ends: it gets nothing more, and another one is active only when it is gone.
+    Leaving,
+    /// It is cancelled and holds deliveries, so that a quorum queue still counts it.
+    Cancelled,
 }
 
 struct Consumer {
     subscriber: Subscriber,
     unacked: u32,
     place: Place,
+    /// Counts up over the consumers of the queue.
+    number: u64,
+}
+
+impl Consumer {
+    #[inline]
+    fn is_at_prefetch(&self) -> bool {
+        let Subscriber { prefetch, no_ack, .. } = self.subscriber;
+        !no_ack && prefetch != 0 && self.unacked >= prefetch
+    }
 }
 
 struct Slot {
@@ -112,14 +126,30 @@ pub(super) struct Consumers {
     /// Consumers at their channel's limit, in the order in which they came to it: they go back in that order.
     at_channel_limit: Vec<u32>,
     count: usize,
+    /// Those that hold deliveries after they were cancelled, in a quorum queue.
+    cancelled: usize,
     in_rings: usize,
+    /// Consumers that have come, ever.
+    added: u64,
+    /// They are those of a quorum queue.
+    quorum: bool,
     exclusive: bool,
     pub(super) single: Option<Box<Single>>,
 }
 
 impl Consumers {
+    pub(super) fn new(quorum: bool, single: bool) -> Self {
+        Self { quorum, single: single.then(|| Box::new(Single::new(quorum))), ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.count
+    }
+
+    /// How many a client is told of: in a quorum queue those that hold deliveries after they were cancelled too, but none that waits for
+    /// another one to go.
+    pub(super) fn told(&self) -> usize {
+        if self.quorum { self.count + self.cancelled - self.waiting() } else { self.count }
     }
 
     pub(super) fn has_exclusive(&self) -> bool {
@@ -134,8 +164,9 @@ impl Consumers {
     pub(super) fn add(&mut self, subscriber: Subscriber) -> ConsumerKey {
         self.exclusive |= subscriber.exclusive;
         self.count += 1;
+        self.added += 1;
         let place = if self.is_single() { Place::Waiting } else { Place::Ring };
-        let consumer = Some(Consumer { subscriber, unacked: 0, place });
+        let consumer = Some(Consumer { subscriber, unacked: 0, place, number: self.added });
         let index = match self.free.pop() {
             Some(index) => {
                 let slot = &mut self.slots[index as usize];
@@ -155,20 +186,42 @@ impl Consumers {
         ConsumerKey { index, generation: self.slots[index as usize].generation }
     }
 
-    pub(super) fn remove(&mut self, key: ConsumerKey) -> Option<Subscriber> {
-        let consumer = self.slot(key)?.consumer.take()?;
-        self.leave_ring(key.index, consumer.subscriber.priority, consumer.place);
-        self.free.push(key.index);
+    /// False if it is gone already.
+    pub(super) fn remove(&mut self, key: ConsumerKey) -> bool {
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_ref()) else { return false };
+        if consumer.place == Place::Cancelled {
+            return false;
+        }
+        let (exclusive, holds) = (consumer.subscriber.exclusive, consumer.unacked > 0);
+        self.move_to(key.index, Place::Cancelled);
         self.count -= 1;
-        self.exclusive &= !consumer.subscriber.exclusive;
+        self.exclusive &= !exclusive;
         self.leave_single(key.index);
-        Some(consumer.subscriber)
+        match self.quorum && holds {
+            true => self.cancelled += 1,
+            false => self.forget(key.index),
+        }
+        true
+    }
+
+    fn forget(&mut self, index: u32) {
+        self.slots[index as usize].consumer = None;
+        self.free.push(index);
     }
 
     /// All of them, leaving none.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Subscriber> + use<> {
         let slots = std::mem::take(self).slots;
-        slots.into_iter().filter_map(|slot| slot.consumer.map(|consumer| consumer.subscriber))
+        let live = slots.into_iter().filter_map(|slot| slot.consumer.filter(|c| c.place != Place::Cancelled));
+        live.map(|consumer| consumer.subscriber)
+    }
+
+    /// The channel of a consumer ends: it gets nothing more, and no other one takes its place until it is removed.
+    pub(super) fn leave(&mut self, key: ConsumerKey) {
+        if self.slot(key).is_some_and(|slot| slot.consumer.is_some()) {
+            self.move_to(key.index, Place::Leaving);
+            self.stop_waiting(key.index);
+        }
     }
 
     /// The consumer whose turn it is.
@@ -212,15 +265,17 @@ impl Consumers {
         false
     }
 
-    /// Ends the turn of the consumer at the front: it goes to the end of its ring, or out of it when its outbox is full.
+    /// Ends the turn of the consumer at the front: it goes to the end of its ring, or out of it when its outbox is full. In a quorum queue
+    /// it leaves the ring when it comes to its limit, in a classic one when it is found there in its next turn.
     pub(super) fn end_turn(&mut self, key: ConsumerKey, outbox_full: bool) {
+        let quorum = self.quorum;
         let Some(consumer) = self.slots[key.index as usize].consumer.as_mut() else { return };
         if consumer.place != Place::Ring {
             return;
         }
         let priority = consumer.subscriber.priority;
-        if outbox_full {
-            consumer.place = Place::Parked;
+        if outbox_full || quorum && consumer.is_at_prefetch() {
+            consumer.place = if outbox_full { Place::Parked } else { Place::AtPrefetch };
             self.leave_ring(key.index, priority, Place::Ring);
         } else if let Some((_, ring)) = self.rings.iter_mut().find(|(p, _)| *p == priority)
             && ring.len() > 1
@@ -236,10 +291,14 @@ impl Consumers {
         consumer.unacked = consumer.unacked.saturating_sub(n);
         let back = consumer.place == Place::AtPrefetch && consumer.unacked < consumer.subscriber.prefetch;
         let has_none = consumer.unacked == 0;
+        let done = has_none && consumer.place == Place::Cancelled;
         if back {
             self.enter_ring(key.index);
         }
-        if has_none && self.is_single() {
+        if done {
+            self.cancelled -= 1;
+            self.forget(key.index);
+        } else if has_none && self.is_single() {
             self.settled_all(key.index);
         }
         back
@@ -298,6 +357,11 @@ impl Consumers {
                 self.move_to(key.index, Place::Waiting);
                 self.offer_to_be_active(key.index);
             }
+            false
+                if self.slot(key).is_some_and(|slot| slot.consumer.as_ref().is_some_and(Consumer::is_at_prefetch)) =>
+            {
+                self.move_to(key.index, Place::AtPrefetch);
+            }
             false => self.enter_ring(key.index),
         }
     }
@@ -314,8 +378,17 @@ impl Consumers {
         self.slots[index as usize].consumer.as_ref().map_or(0, |consumer| consumer.subscriber.priority)
     }
 
+    /// How many deliveries it may hold, and its number.
+    pub(super) fn prefetch_of(&self, index: u32) -> (u32, u64) {
+        self.slots[index as usize].consumer.as_ref().map_or((0, 0), |c| (c.subscriber.prefetch, c.number))
+    }
+
     pub(super) fn unacked_of(&self, index: u32) -> u32 {
         self.slots[index as usize].consumer.as_ref().map_or(0, |consumer| consumer.unacked)
+    }
+
+    pub(super) fn is_leaving(&self, index: u32) -> bool {
+        self.slots[index as usize].consumer.as_ref().is_some_and(|consumer| consumer.place == Place::Leaving)
     }
 
     /// Takes a consumer from wherever it stands to a place outside of the rings.
@@ -349,7 +422,7 @@ impl Consumers {
         match place {
             Place::Ring => {}
             Place::AtChannelLimit => return self.at_channel_limit.retain(|other| *other != index),
-            Place::AtPrefetch | Place::Parked | Place::Waiting | Place::Fading | Place::TimedOut => return,
+            _ => return,
         }
         if let Some(at) = self.rings.iter().position(|(p, _)| *p == priority) {
             let ring = &mut self.rings[at].1;

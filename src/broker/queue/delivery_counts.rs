@@ -37,12 +37,6 @@ impl DeliveryCounts {
 }
 
 impl Entry {
-    /// Whether it is delivered as redelivered: it came back, or failed where it was dead-lettered from.
-    #[inline]
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered || self.message.failed() > 0
-    }
-
     /// Deliveries that came back and those that failed, with what it had failed where it was dead-lettered from.
     pub fn total_counts(&self) -> DeliveryCounts {
         self.counts.with_failed_before(self.message.failed())

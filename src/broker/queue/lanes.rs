@@ -120,6 +120,14 @@ impl Lanes {
         }
     }
 
+    /// The message last added to a lane, if it is still there, is delivered as redelivered.
+    pub(super) fn set_redelivered(&mut self, lane: Lane, position: u64) {
+        match lane.priority() {
+            None => self.first.set_redelivered(position),
+            Some(priority) => self.in_lane(priority, |ready| ready.set_redelivered(position)).unwrap_or(()),
+        }
+    }
+
     /// Takes the first.
     #[inline(always)] // as Ready's
     pub(super) fn pop(&mut self) -> Option<Entry> {

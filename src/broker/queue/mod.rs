@@ -159,10 +159,7 @@ impl Queue {
         recovered.into_iter().for_each(|(lane, recovered)| ready.recover(lane, recovered));
         let state = State {
             ready,
-            consumers: match settings.single_active_consumer {
-                true => Consumers::single(rules.quorum),
-                false => Consumers::default(),
-            },
+            consumers: Consumers::new(rules.quorum, settings.single_active_consumer),
             rules,
             unacked: 0,
             charged: 0,
@@ -246,7 +243,7 @@ impl Queue {
             let limits = state.rules.limits.filter(|limits| limits.refuses());
             let full = limits.filter(|limits| limits.would_exceed(&state.ready, message.body_len()));
             match full {
-                None => state.publish(&mut vec![message]),
+                None => state.take_letters(self, &mut vec![message], fx),
                 Some(limits) if limits.buries_refused() && !state.deleted => {
                     state.charged += message.cost();
                     let counts = DeliveryCounts::default();
@@ -260,7 +257,7 @@ impl Queue {
 
     /// Adds dead letters of other queues.
     pub(super) fn accept(self: &Arc<Self>, messages: &mut Vec<Message>, fx: &mut Effects) {
-        self.change(fx, |state, _| state.publish(messages));
+        self.change(fx, |state, fx| state.take_letters(self, messages, fx));
     }
 
     /// Delivers what can be delivered.
@@ -297,12 +294,18 @@ impl Queue {
     pub fn remove_consumer(self: &Arc<Self>, consumer: ConsumerKey, fx: &mut Effects) -> bool {
         let unused = self.change(fx, |state, fx| {
             state.touch(fx.now());
-            state.consumers.remove(consumer).is_some()
-                && state.consumers.len() == 0
-                && state.had_consumer
-                && !state.deleted
+            state.consumers.remove(consumer) && state.consumers.len() == 0 && state.had_consumer && !state.deleted
         });
         unused && self.settings.auto_delete
+    }
+
+    /// The channel of a consumer ends. True if it must be removed later, when the queue has back what it holds: with a single active
+    /// consumer the next one gets that first.
+    pub fn leave(&self, consumer: ConsumerKey) -> bool {
+        if self.settings.single_active_consumer {
+            self.state.lock().consumers.leave(consumer);
+        }
+        self.settings.single_active_consumer
     }
 
     /// The consumer gets nothing any more, but stays until it is cancelled or taken back.
@@ -359,10 +362,13 @@ impl Queue {
     }
 
     /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
-    pub fn take_back(self: &Arc<Self>, entry: Entry, no_ack: bool, fx: &mut Effects) {
+    pub fn take_back(self: &Arc<Self>, entry: Entry, consumer: Option<ConsumerKey>, no_ack: bool, fx: &mut Effects) {
         self.change(fx, |state, fx| {
             if !no_ack {
                 state.unacked -= 1;
+                if let Some(consumer) = consumer {
+                    state.consumers.settled(consumer, 1);
+                }
             } else if !state.deleted {
                 state.charged += entry.message.cost();
             }
@@ -382,7 +388,7 @@ impl Queue {
     pub fn counts(&self) -> Counts {
         let state = self.state.lock();
         let got = if state.rules.quorum { state.got } else { 0 };
-        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.len() + got }
+        Counts { ready: state.ready.len(), unacked: state.unacked, consumers: state.consumers.told() + got }
     }
 
     /// Memory charged for it, in bytes.
@@ -412,18 +418,40 @@ impl State {
             return;
         }
         for message in messages.drain(..) {
-            self.charged += message.cost();
-            if message.is_mortal() {
-                self.note_mortal();
+            self.add(message);
+        }
+    }
+
+    /// Adds a message at its end. Gives its position.
+    #[inline]
+    fn add(&mut self, message: Message) -> u64 {
+        self.charged += message.cost();
+        if message.is_mortal() {
+            self.note_mortal();
+        }
+        let Some(log) = &mut self.log else { return self.ready.push(message) };
+        let (lane, kept) = (self.ready.lane_of(&message), log.keeps(&message).then(|| message.clone()));
+        let position = self.ready.push(message);
+        if let Some(message) = kept {
+            log.publish(lane, position, message);
+        }
+        position
+    }
+
+    /// Adds messages of which some may be dead letters. One that had failed is redelivered, but for the consumer of a classic queue that
+    /// gets it at once.
+    fn take_letters(&mut self, queue: &Arc<Queue>, messages: &mut Vec<Message>, fx: &mut Effects) {
+        if self.deleted || messages.iter().all(|message| message.failed() == 0) {
+            return self.publish(messages);
+        }
+        for message in messages.drain(..) {
+            let (failed, lane) = (message.failed() > 0, self.ready.lane_of(&message));
+            let position = self.add(message);
+            if failed && !self.rules.quorum {
+                self.dispatch(queue, fx);
             }
-            let Some(log) = &mut self.log else {
-                self.ready.push(message);
-                continue;
-            };
-            let (lane, kept) = (self.ready.lane_of(&message), log.keeps(&message).then(|| message.clone()));
-            let position = self.ready.push(message);
-            if let Some(message) = kept {
-                log.publish(lane, position, message);
+            if failed {
+                self.ready.set_redelivered(lane, position);
             }
         }
     }

@@ -38,7 +38,8 @@ pub(super) struct Ready {
     body_bytes: usize,
 }
 
-/// A message that was never requeued. The lowest bit of `tagged` says that it was delivered before a restart; above it is the position.
+/// A message that was never requeued. The lowest bit of `tagged` says that it was delivered before a restart, or in the queue that it was
+/// dead-lettered from; above it is the position.
 struct Arrived {
     tagged: u64,
     message: Message,
@@ -129,6 +130,17 @@ impl Ready {
             }
         }
         self.next_position
+    }
+
+    /// The message last added, if it is still there, is delivered as redelivered.
+    pub(super) fn set_redelivered(&mut self, position: u64) {
+        let last = match &mut self.deep {
+            Some(deep) => deep.tail.back_mut(),
+            None => self.arrived.back_mut(),
+        };
+        if let Some(last) = last.filter(|last| last.position() == position) {
+            last.tagged |= 1;
+        }
     }
 
     /// Puts a message back to its position.
@@ -274,6 +286,7 @@ impl Ready {
         deep.from = entries.last().map_or(wanted.to, |last| last.position + 1);
         deep.count = if deep.from == deep.to { 0 } else { deep.count.saturating_sub(entries.len()) };
         for Entry { position, redelivered, counts, message } in entries {
+            let redelivered = redelivered || message.failed() > 0;
             self.bytes += footprint(&message);
             if counts != DeliveryCounts::default() {
                 self.returned.insert(position, (redelivered, counts, message));

@@ -54,10 +54,9 @@ impl Queue {
             }
         }
         state.release_publishers(fx);
-        let unacked = state.unacked;
         let change = state.charged as i64 - charged as i64;
         drop(state);
         self.home.memory.add(change, fx);
-        Ok(Remains { ready, unacked })
+        Ok(Remains { ready })
     }
 }

@@ -1,6 +1,6 @@
 //! Queues, consumers and connections as the rules say, in plain lists that are searched from end to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::outbox::{DELIVERY_OVERHEAD, OUTBOX_BYTES_MAX};
 use crate::broker::queue::pace::{BACKLOG_BYTES_BUFFERED, BACKLOG_BYTES_PACED};
@@ -266,6 +266,17 @@ impl World {
         self.held.iter().map(|held| &held.item).chain(self.on_the_way()).filter(move |item| item.queue == q)
     }
 
+    /// How many consumers a client is told of: in a quorum queue also what was got, and who is gone and holds something.
+    pub(super) fn told_consumers(&self, q: usize) -> usize {
+        let live = self.live_consumers(q).count();
+        if !self.queues[q].shape.quorum {
+            return live;
+        }
+        let got = self.unacked_of_queue(q).filter(|item| item.consumer.is_none()).count();
+        let holders: BTreeSet<usize> = self.unacked_of_queue(q).filter_map(|item| item.consumer).collect();
+        live + got + holders.into_iter().filter(|c| !self.is_live(*c)).count()
+    }
+
     /// Whether this consumer could take a message now, whatever line it stands in.
     pub(super) fn has_room(&self, c: usize) -> bool {
         !self.is_full(c) && !self.is_at_prefetch(c) && !self.is_at_limit(c)
@@ -343,7 +354,13 @@ impl World {
         }
         let Some(item) = self.pop(q, Some(c), channel) else { return };
         self.connections[connection].outbox.push(item);
-        if self.is_full(c) { self.park(c) } else { self.queues[q].line.push(c) }
+        if self.is_full(c) {
+            self.park(c);
+        } else if self.queues[q].shape.quorum && self.is_at_prefetch(c) {
+            self.stands[c] = Stand::AtPrefetch;
+        } else {
+            self.queues[q].line.push(c);
+        }
     }
 
     fn park(&mut self, c: usize) {
