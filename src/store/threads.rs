@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often the disk's free space is looked at, and writing to a full disk is tried again.
-const SPACE_CHECK: Duration = Duration::from_secs(1);
+const SPACE_CHECK: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1000 });
 
 /// When nothing has been written for so long, the log is emptied and its spare files are removed.
 const IDLE: Duration = Duration::from_secs(2);
@@ -59,7 +59,7 @@ enum ToKeeper<P> {
 struct Health<P> {
     sink: Arc<dyn Sink<P>>,
     /// There is less free space than there should be; a write found the disk full.
-    low: [AtomicBool; 2],
+    low: Mutex<[bool; 2]>,
     failed: AtomicBool,
     /// The first file of the log that is still needed.
     from_generation: AtomicU64,
@@ -69,9 +69,11 @@ const BY_LOOKING: usize = 0;
 const BY_WRITING: usize = 1;
 
 impl<P> Health<P> {
+    /// Told under the lock: the last that the sink hears is what is so.
     fn set_low(&self, by: usize, low: bool) {
-        let was = self.low[by].swap(low, Ordering::SeqCst);
-        if was != low && !self.low[1 - by].load(Ordering::SeqCst) {
+        let mut both = self.low.lock();
+        let was = std::mem::replace(&mut both[by], low);
+        if was != low && !both[1 - by] {
             self.sink.space_low(low);
         }
     }
