@@ -195,6 +195,13 @@ impl SimDisk {
         self.0.lock().refused
     }
 
+    /// Whether all that was written to files in a directory would outlast a power cut.
+    pub(super) fn is_synced(&self, dir: &str) -> bool {
+        let state = self.0.lock();
+        let mut files = state.names.iter().filter(|(path, _)| path.parent() == Some(Path::new(dir)));
+        files.all(|(_, node)| state.nodes[node].dirty.is_empty())
+    }
+
     /// How much more may be written until the disk is full.
     pub(super) fn set_room(&self, room: Option<u64>) {
         self.0.lock().room = room.unwrap_or(u64::MAX);

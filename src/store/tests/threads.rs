@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::sim::{Call, Refusal, SimDisk};
 use super::text::Text;
-use crate::broker::journal::{Journal, Loaded, Op, QueueId, Request};
+use crate::broker::journal::{Group, Journal, Loaded, Op, QueueId, Request};
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::recovery::{Lock, lock, recover};
@@ -278,4 +278,56 @@ fn a_segment_that_cannot_be_flushed_ends_the_broker() {
         let kept = recovered.queues[0].count;
         assert!((confirmed..=last).contains(&kept), "{kept} of {confirmed}");
     }
+}
+
+#[test]
+fn what_is_handed_to_the_system_is_confirmed_before_the_flush_of_the_interval() {
+    let mut at_work = AtWork::new(Durability::Interval(NEVER));
+    // No flush can come between: the interval does not end.
+    let refusal = Refusal { call: Call::Sync, dir: "log", error: Errno::IO };
+    let first = at_work.publish();
+    at_work.confirmed(first);
+    at_work.disk.refuse(Some(refusal));
+    for _ in 0..3 {
+        let position = at_work.publish();
+        at_work.confirmed(position);
+        assert!(!at_work.disk.is_synced("log"));
+    }
+    assert_eq!(at_work.disk.refused(), 0);
+    // A definition is flushed whatever the interval is, and what came before it with it.
+    at_work.disk.refuse(None);
+    let define = Op::Define { key: Box::new([1]), value: Box::new([]) };
+    let position = at_work.journal.write().push(define);
+    at_work.confirmed(position);
+    assert!(at_work.disk.is_synced("log"));
+    at_work.close();
+}
+
+#[test]
+fn the_flush_of_the_interval_comes_though_nothing_else_does() {
+    let mut at_work = AtWork::new(Durability::Interval(Duration::from_millis(20)));
+    for _ in 0..5 {
+        let last = at_work.publish();
+        at_work.confirmed(last);
+        at_work.wait_until("flushed", || at_work.disk.is_synced("log"));
+    }
+    // Nothing is confirmed any more when it fails, though nobody waited for it.
+    at_work.refuse(Call::Sync, "log", Errno::IO);
+    let last = at_work.publish();
+    at_work.told.failure();
+    at_work.disk.refuse(None);
+    let later = at_work.publish();
+    let journal = at_work.journal.clone();
+    at_work.close();
+    assert!(journal.committed() <= last && journal.committed() < later);
+}
+
+/// The store is asked for the flush at the interval's end and not later.
+#[test]
+fn a_writer_with_a_deadline_gets_an_empty_group_when_it_has_passed() {
+    let journal = Journal::<Text>::new();
+    let mut group = Group::default();
+    let passed = Some(std::time::Instant::now());
+    assert!(journal.take(&mut group, NEVER, passed));
+    assert!(group.ops.is_empty());
 }
