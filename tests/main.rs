@@ -19,6 +19,7 @@ mod connection;
 mod consume;
 mod crash;
 mod dead_letter;
+mod disk;
 mod equivalence;
 mod exchange;
 mod expiry;
