@@ -232,7 +232,7 @@ impl<P: Payload> Writer<P> {
 fn must_be_flushed<P: Payload>(op: &Op<P>) -> bool {
     match op {
         Op::Define { .. } | Op::Forget { .. } | Op::Drop { .. } => true,
-        Op::Publish { message, .. } => message.must_be_flushed(),
+        Op::Publish { message, .. } | Op::Restore { message, .. } => message.must_be_flushed(),
         Op::Settle { .. } | Op::Delivered { .. } | Op::Mark { .. } => false,
     }
 }

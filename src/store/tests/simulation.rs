@@ -270,7 +270,8 @@ impl Simulation {
     pub(super) fn step(&mut self) -> Alive {
         match self.rng.random_range(0..100) {
             0..28 => self.publish(),
-            28..40 => self.settle(),
+            28..38 => self.settle(),
+            38..40 => self.restore(),
             40..46 => self.page_out(),
             46..52 => self.load(),
             52..54 => self.purge_or_drop(),
