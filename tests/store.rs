@@ -112,9 +112,32 @@ fn a_torn_end_of_the_log_is_cut_and_said() {
 }
 
 #[test]
-fn a_lost_checkpoint_refuses_the_start_and_is_made_again() {
+fn one_file_of_the_checkpoint_may_be_lost_or_damaged() {
+    for file in ["checkpoint", "checkpoint.copy"] {
+        let kept = stopped();
+        kept.flip(&kept.path().join(file), "one");
+        let (ok, said) = kept.store("check");
+        assert!(!ok && said.contains("nothing is lost"), "{said}");
+        let (ok, said) = kept.store("repair");
+        assert!(ok && said.contains("repaired"), "{said}");
+        assert!(kept.store("check").0);
+        std::fs::remove_file(kept.path().join(file)).unwrap();
+        let broker = kept.start();
+        if file == "checkpoint" {
+            broker.says("made again from its copy");
+        }
+        assert!(kept.path().join(file).exists());
+        let mut c = broker.open();
+        assert_eq!(drain(&mut c, "one"), ["first of one", "second of one"]);
+        assert_eq!(drain(&mut c, "two"), ["first of two", "second of two"]);
+    }
+}
+
+#[test]
+fn without_a_checkpoint_the_start_is_refused_and_one_is_made_again() {
     let kept = stopped();
     std::fs::remove_file(kept.path().join("checkpoint")).unwrap();
+    std::fs::remove_file(kept.path().join("checkpoint.copy")).unwrap();
     let (_, said) = kept.try_start(&[]).err().expect("a refusal");
     assert!(said.contains("'checkpoint' is missing"), "{said}");
     let (ok, said) = kept.store("repair");

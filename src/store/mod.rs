@@ -72,6 +72,8 @@ pub struct Recovered {
     pub clean: bool,
     /// What was cut off at the end of the log, if it was torn.
     pub cut: Option<String>,
+    /// Why the checkpoint could not be read, if its copy was used.
+    pub mended: Option<String>,
     /// Queues that cannot be read, and why.
     pub damaged: Vec<(QueueId, StoreError)>,
     /// Ids from here on have not been used.

@@ -213,6 +213,13 @@ impl SimDisk {
         state.names.iter().map(|(name, node)| (name.clone(), state.nodes[node].bytes.len())).collect()
     }
 
+    /// A file is gone, as from a bad disk.
+    pub(super) fn lose(&self, path: &Path) {
+        let state = &mut *self.0.lock();
+        state.names.remove(path);
+        state.synced_names.remove(path);
+    }
+
     /// Changes bytes that were written, as a bad disk does.
     pub(super) fn change(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let state = &mut *self.0.lock();
