@@ -2,12 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::restart::{drain, durable, publish_all};
+use crate::restart::{drain, durable, persistent, publish_all};
 use crate::support::*;
-
-fn persistent() -> BasicProperties<'static> {
-    BasicProperties { delivery_mode: Some(2), ..Default::default() }
-}
 
 /// A directory with `one` in queue `q`, and nothing in the log.
 fn with_one_message() -> Kept {

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 
-fn persistent() -> BasicProperties<'static> {
+pub(crate) fn persistent() -> BasicProperties<'static> {
     BasicProperties { delivery_mode: Some(2), ..Default::default() }
 }
 

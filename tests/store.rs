@@ -1,6 +1,6 @@
 //! `leveret store`, and brokers on directories that are damaged.
 
-use crate::restart::{drain, durable, publish_all};
+use crate::restart::{drain, durable, persistent, publish_all};
 use crate::support::*;
 
 /// Two queues with messages, the broker stopped in order: everything is in segments.
@@ -98,8 +98,30 @@ fn a_log_damaged_in_the_middle_refuses_the_start_and_can_be_repaired() {
     }
     assert!(!kept.store("check").0);
     let (ok, said) = kept.store("repair");
-    assert!(ok && said.contains("not readable"), "{said}");
+    assert!(ok && said.contains("not readable; what became durable there is lost"), "{said}");
     assert_eq!(drain(&mut kept.start().open(), "one"), ["first", "third"]);
+}
+
+#[test]
+fn what_was_settled_in_a_lost_group_comes_back_and_repair_says_so() {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("one"));
+    publish_all(&mut c, "one", &["settled"]);
+    let mut t = broker.open();
+    t.call(tx::Select {});
+    t.send(1, get("one"));
+    let tag = t.deliver().delivery_tag;
+    t.send(1, ack(tag));
+    t.publish_as(1, publish("", "one"), &persistent(), b"in the same group");
+    t.call(tx::Commit {});
+    publish_all(&mut c, "one", &["later"]);
+    broker.kill();
+    kept.flip(&kept.files("log")[0], "in the same group");
+    let (ok, said) = kept.store("repair");
+    assert!(ok && said.contains("what was settled there comes back"), "{said}");
+    assert_eq!(drain(&mut kept.start().open(), "one"), ["settled", "later"]);
 }
 
 #[test]

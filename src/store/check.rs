@@ -161,7 +161,8 @@ impl<P: Payload> Inspection<P> {
                     Next::Group(at, body) if is_new(at) => match recovery::effects(body) {
                         Some(effects) => self.keeper.apply(effects, LogPosition { generation, offset: at }),
                         None => report.damage(format!(
-                            "'{}' at offset {at}: an operation that cannot be read; what became durable with it is lost",
+                            "'{}' at offset {at}: an operation that cannot be read; what became durable with it is lost, and what was \
+                             settled with it comes back",
                             log::file_path(generation).display()
                         )),
                     },
