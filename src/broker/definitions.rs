@@ -47,8 +47,7 @@ pub fn exchange(vhost: &str, definition: &ExchangeDefinition) -> (Bytes, Bytes) 
     value.push("durable", flags.durable);
     value.push("auto_delete", flags.auto_delete);
     value.push("internal", flags.internal);
-    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
-    (exchange_key(vhost, &definition.name), value.encode().into())
+    (exchange_key(vhost, &definition.name), with_arguments(value, &definition.arguments))
 }
 
 /// Key of an exchange.
@@ -61,8 +60,7 @@ pub fn queue(vhost: &str, definition: &QueueDefinition) -> (Bytes, Bytes) {
     let mut value = FieldTable::new();
     value.push("id", FieldValue::I64(definition.id.0 as i64));
     value.push("auto_delete", definition.auto_delete);
-    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
-    (queue_key(vhost, &definition.name), value.encode().into())
+    (queue_key(vhost, &definition.name), with_arguments(value, &definition.arguments))
 }
 
 /// Key of a queue.
@@ -123,9 +121,22 @@ fn read_queue(name: String, value: &[u8]) -> Option<QueueDefinition> {
     })
 }
 
+/// A value's bytes. Arguments as deep as a client may send are too deep for a table in a table: they are kept as bytes.
+fn with_arguments(mut value: FieldTable, arguments: &FieldTable) -> Bytes {
+    let mut nested = value.clone();
+    nested.push("arguments", FieldValue::Table(arguments.clone()));
+    let nested = nested.encode();
+    if Table::parse(&nested).is_ok() {
+        return nested.into();
+    }
+    value.push("arguments", FieldValue::LongString(arguments.encode()));
+    value.encode().into()
+}
+
 fn arguments(value: &FieldTable) -> Option<FieldTable> {
     match value.get("arguments")? {
         FieldValue::Table(arguments) => Some(arguments.clone()),
+        FieldValue::LongString(bytes) => Some(Table::parse(bytes).ok()?.to_owned()),
         _ => None,
     }
 }
@@ -152,44 +163,82 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use leveret_protocol::TABLE_DEPTH_MAX;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn some_arguments() -> FieldTable {
-        let mut arguments = FieldTable::new();
-        arguments.push("x-max-length", FieldValue::I32(10));
-        arguments
+    fn field() -> impl Strategy<Value = FieldValue> {
+        let leaf = prop_oneof![
+            Just(FieldValue::Void),
+            any::<bool>().prop_map(FieldValue::Bool),
+            any::<i32>().prop_map(FieldValue::I32),
+            any::<i64>().prop_map(FieldValue::I64),
+            any::<u8>().prop_map(FieldValue::U8),
+            any::<u64>().prop_map(FieldValue::Timestamp),
+            (-1e9..1e9_f64).prop_map(FieldValue::F64),
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(FieldValue::LongString),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(FieldValue::Array),
+                prop::collection::vec((".{0,10}", inner), 0..4).prop_map(|fields| FieldValue::Table(table(fields))),
+            ]
+        })
+    }
+
+    fn table(fields: Vec<(String, FieldValue)>) -> FieldTable {
+        let mut table = FieldTable::new();
+        fields.into_iter().for_each(|(name, value)| table.push(name.as_str(), value));
+        table
+    }
+
+    /// Arguments of clients: some fields, as deep as they may be.
+    fn some_arguments() -> impl Strategy<Value = FieldTable> {
+        let wrap = |inner| table(vec![("inner".to_owned(), FieldValue::Table(inner))]);
+        let fields = prop::collection::vec((".{0,20}", field()), 0..5).prop_map(table);
+        (fields, prop_oneof![Just(0_usize), 0..TABLE_DEPTH_MAX]).prop_map(move |(fields, deeper)| {
+            let deepest = (0..deeper).fold(fields.clone(), |inner, _| wrap(inner));
+            if Table::parse(&deepest.encode()).is_ok() { deepest } else { fields }
+        })
     }
 
     #[test]
-    fn definitions_come_back_as_they_went_in() {
-        let definition = ExchangeDefinition {
-            name: "e".into(),
-            exchange_type: ExchangeType::Topic,
-            flags: ExchangeFlags { durable: true, auto_delete: false, internal: true },
-            arguments: some_arguments(),
-        };
-        let (key, value) = exchange("/", &definition);
-        assert_eq!(read(&key, &value), Some(Definition::Exchange("/".to_owned(), definition)));
+    fn arguments_as_deep_as_a_client_may_send_come_back() {
+        let wrap = |inner| table(vec![("inner".to_owned(), FieldValue::Table(inner))]);
+        let arguments = (1..TABLE_DEPTH_MAX).fold(FieldTable::new(), |inner, _| wrap(inner));
+        assert!(Table::parse(&arguments.encode()).is_ok() && Table::parse(&wrap(arguments.clone()).encode()).is_err());
+        let definition = QueueDefinition { name: "q".to_owned(), id: QueueId(1), auto_delete: false, arguments };
+        let (at, value) = queue("/", &definition);
+        assert_eq!(read(&at, &value), Some(Definition::Queue("/".to_owned(), definition)));
+    }
 
-        let definition = QueueDefinition {
-            name: "q".to_owned(),
-            id: QueueId(u64::MAX),
-            auto_delete: true,
-            arguments: some_arguments(),
-        };
-        let (key, value) = queue("v", &definition);
-        assert_eq!(read(&key, &value), Some(Definition::Queue("v".to_owned(), definition)));
+    proptest! {
+        #[test]
+        fn definitions_come_back_as_they_went_in(
+            (vhost, name, source) in (".{0,60}", ".{0,60}", ".{0,60}"),
+            (kind, flags) in (0..4_usize, prop::array::uniform3(any::<bool>())),
+            (id, key) in (any::<u64>(), prop::collection::vec(any::<u8>(), 0..=255)),
+            arguments in some_arguments(),
+        ) {
+            let [durable, auto_delete, internal] = flags;
+            let exchange_type =
+                [ExchangeType::Direct, ExchangeType::Fanout, ExchangeType::Topic, ExchangeType::Headers][kind];
+            let flags = ExchangeFlags { durable, auto_delete, internal };
+            let definition =
+                ExchangeDefinition { name: name.as_str().into(), exchange_type, flags, arguments: arguments.clone() };
+            let (at, value) = exchange(&vhost, &definition);
+            prop_assert_eq!(read(&at, &value), Some(Definition::Exchange(vhost.clone(), definition)));
 
-        let pair = BoundPair {
-            source: "s".into(),
-            destination: "d".into(),
-            to_queue: true,
-            key: [0, 255].into(),
-            arguments: some_arguments().encode().into(),
-        };
-        assert_eq!(read(&binding_key("/", &pair), &[]), Some(Definition::Binding("/".to_owned(), pair)));
+            let bytes = arguments.encode().into();
+            let definition = QueueDefinition { name: name.clone(), id: QueueId(id), auto_delete, arguments };
+            let (at, value) = queue(&vhost, &definition);
+            prop_assert_eq!(read(&at, &value), Some(Definition::Queue(vhost.clone(), definition)));
+
+            let (source, destination) = (source.as_str().into(), name.as_str().into());
+            let pair = BoundPair { source, destination, to_queue: durable, key: key.into(), arguments: bytes };
+            prop_assert_eq!(read(&binding_key(&vhost, &pair), &[]), Some(Definition::Binding(vhost, pair)));
+        }
     }
 
     proptest! {
