@@ -69,6 +69,9 @@ pub fn open(
     if let Some(cut) = &recovered.cut {
         warn!(%cut, "the end of the log was torn by a crash: cut off; nothing that was confirmed is in it");
     }
+    if let Some(why) = &recovered.mended {
+        warn!(%why, "the checkpoint was made again from its copy; nothing is lost, but the disk may be failing");
+    }
     let journal = Arc::new(Journal::new());
     let pager = Arc::new(StorePager::default());
     let durability = Arc::new(Durability::new(journal.clone(), pager.clone(), recovered.next_queue_id));

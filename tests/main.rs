@@ -20,6 +20,7 @@ mod consume;
 mod crash;
 mod dead_letter;
 mod default_type;
+mod disk;
 mod equivalence;
 mod exchange;
 mod expiry;

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 
-fn persistent() -> BasicProperties<'static> {
+pub(crate) fn persistent() -> BasicProperties<'static> {
     BasicProperties { delivery_mode: Some(2), ..Default::default() }
 }
 
@@ -278,4 +278,37 @@ fn persistent_messages_that_nobody_confirms_are_written_too() {
     while written() < u64::from(COUNT) * body.len() as u64 {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn what_a_lost_connection_did_not_send_survives_though_it_needed_no_ack() {
+    const COUNT: u32 = 20_000;
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("q"));
+    for number in 0..COUNT {
+        c.publish_as(1, publish("", "q"), &persistent(), format!("{number:01000}").as_bytes());
+    }
+    assert_eq!(c.counts("q"), (COUNT, 0));
+    let mut reads_nothing = broker.open();
+    reads_nothing.call(queue::Declare { exclusive: true, ..declare("its own") });
+    reads_nothing.send(1, basic::Consume { no_ack: true, ..consume("q", "t") });
+    while c.counts("q").0 == COUNT {}
+    c.call(durable("another")); // what was given to the connection is logged as gone
+    drop(reads_nothing);
+    // Its own queue goes when all that it had been given is back.
+    c.call(confirm::Select::default());
+    while c.routes("", "its own", &BasicProperties::default()) {}
+    let found = c.counts("q").0;
+    c.call(durable("a third")); // that is logged too
+    broker.kill();
+
+    let broker = kept.start();
+    let mut c = broker.open();
+    assert_eq!(c.counts("q").0, found);
+    c.send(1, get("q"));
+    let first = c.deliver();
+    assert_eq!(String::from_utf8_lossy(&first.body).parse(), Ok(COUNT - found));
+    assert!(first.redelivered);
 }

@@ -1,6 +1,6 @@
 //! `leveret store`, and brokers on directories that are damaged.
 
-use crate::restart::{drain, durable, publish_all};
+use crate::restart::{drain, durable, persistent, publish_all};
 use crate::support::*;
 
 /// Two queues with messages, the broker stopped in order: everything is in segments.
@@ -98,8 +98,30 @@ fn a_log_damaged_in_the_middle_refuses_the_start_and_can_be_repaired() {
     }
     assert!(!kept.store("check").0);
     let (ok, said) = kept.store("repair");
-    assert!(ok && said.contains("not readable"), "{said}");
+    assert!(ok && said.contains("not readable; what became durable there is lost"), "{said}");
     assert_eq!(drain(&mut kept.start().open(), "one"), ["first", "third"]);
+}
+
+#[test]
+fn what_was_settled_in_a_lost_group_comes_back_and_repair_says_so() {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("one"));
+    publish_all(&mut c, "one", &["settled"]);
+    let mut t = broker.open();
+    t.call(tx::Select {});
+    t.send(1, get("one"));
+    let tag = t.deliver().delivery_tag;
+    t.send(1, ack(tag));
+    t.publish_as(1, publish("", "one"), &persistent(), b"in the same group");
+    t.call(tx::Commit {});
+    publish_all(&mut c, "one", &["later"]);
+    broker.kill();
+    kept.flip(&kept.files("log")[0], "in the same group");
+    let (ok, said) = kept.store("repair");
+    assert!(ok && said.contains("what was settled there comes back"), "{said}");
+    assert_eq!(drain(&mut kept.start().open(), "one"), ["settled", "later"]);
 }
 
 #[test]
@@ -112,9 +134,32 @@ fn a_torn_end_of_the_log_is_cut_and_said() {
 }
 
 #[test]
-fn a_lost_checkpoint_refuses_the_start_and_is_made_again() {
+fn one_file_of_the_checkpoint_may_be_lost_or_damaged() {
+    for file in ["checkpoint", "checkpoint.copy"] {
+        let kept = stopped();
+        kept.flip(&kept.path().join(file), "one");
+        let (ok, said) = kept.store("check");
+        assert!(!ok && said.contains("nothing is lost"), "{said}");
+        let (ok, said) = kept.store("repair");
+        assert!(ok && said.contains("repaired"), "{said}");
+        assert!(kept.store("check").0);
+        std::fs::remove_file(kept.path().join(file)).unwrap();
+        let broker = kept.start();
+        if file == "checkpoint" {
+            broker.says("made again from its copy");
+        }
+        assert!(kept.path().join(file).exists());
+        let mut c = broker.open();
+        assert_eq!(drain(&mut c, "one"), ["first of one", "second of one"]);
+        assert_eq!(drain(&mut c, "two"), ["first of two", "second of two"]);
+    }
+}
+
+#[test]
+fn without_a_checkpoint_the_start_is_refused_and_one_is_made_again() {
     let kept = stopped();
     std::fs::remove_file(kept.path().join("checkpoint")).unwrap();
+    std::fs::remove_file(kept.path().join("checkpoint.copy")).unwrap();
     let (_, said) = kept.try_start(&[]).err().expect("a refusal");
     assert!(said.contains("'checkpoint' is missing"), "{said}");
     let (ok, said) = kept.store("repair");

@@ -84,8 +84,7 @@ pub fn exchange(vhost: &str, definition: &ExchangeDefinition) -> (Bytes, Bytes) 
     value.push("durable", flags.durable);
     value.push("auto_delete", flags.auto_delete);
     value.push("internal", flags.internal);
-    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
-    (exchange_key(vhost, &definition.name), value.encode().into())
+    (exchange_key(vhost, &definition.name), with_arguments(value, &definition.arguments))
 }
 
 /// Key of an exchange.
@@ -99,13 +98,12 @@ pub fn queue(vhost: &str, definition: &QueueDefinition) -> (Bytes, Bytes) {
     value.push("id", FieldValue::I64(definition.id.0 as i64));
     value.push("type", definition.queue_type.name());
     value.push("auto_delete", definition.auto_delete);
-    value.push("arguments", FieldValue::Table(definition.arguments.clone()));
     if !definition.earlier_ttls.is_empty() {
         let number = |n: u64| FieldValue::I64(n as i64);
         let pair = |(until, ttl): &(Moment, Option<u64>)| [number(until.0), ttl.map_or(FieldValue::Void, number)];
         value.push("earlier_ttls", FieldValue::Array(definition.earlier_ttls.iter().flat_map(pair).collect()));
     }
-    (queue_key(vhost, &definition.name), value.encode().into())
+    (queue_key(vhost, &definition.name), with_arguments(value, &definition.arguments))
 }
 
 /// Key of a queue.
@@ -190,7 +188,7 @@ fn read_exchange(name: String, value: &[u8]) -> Option<ExchangeDefinition> {
             auto_delete: flag("auto_delete")?,
             internal: flag("internal")?,
         },
-        arguments: table(&value, "arguments")?,
+        arguments: arguments(&value)?,
     })
 }
 
@@ -201,7 +199,7 @@ fn read_queue(name: String, value: &[u8]) -> Option<QueueDefinition> {
         id: QueueId(value.get("id")?.as_integer()? as u64),
         auto_delete: matches!(value.get("auto_delete")?, FieldValue::Bool(true)),
         queue_type: queue_type(value.get("type"))?.unwrap_or_default(),
-        arguments: table(&value, "arguments")?,
+        arguments: arguments(&value)?,
         earlier_ttls: earlier_ttls(&value)?,
     })
 }
@@ -214,7 +212,10 @@ fn read_policy(kind: Kind, name: String, value: &[u8]) -> Option<PolicyDefinitio
         pattern: value.get("pattern")?.as_str()?.to_owned(),
         apply_to: ApplyTo::parse(value.get("apply-to")?.as_str()?).ok()?,
         priority: value.get("priority")?.as_integer()?,
-        definition: table(&value, "definition")?,
+        definition: match value.get("definition")? {
+            FieldValue::Table(definition) => definition.clone(),
+            _ => return None,
+        },
     })
 }
 
@@ -226,9 +227,22 @@ fn queue_type(name: Option<&FieldValue>) -> Option<Option<QueueType>> {
     }
 }
 
-fn table(value: &FieldTable, name: &str) -> Option<FieldTable> {
-    match value.get(name)? {
-        FieldValue::Table(table) => Some(table.clone()),
+/// A value's bytes. Arguments as deep as a client may send are too deep for a table in a table: they are kept as bytes.
+fn with_arguments(mut value: FieldTable, arguments: &FieldTable) -> Bytes {
+    let mut nested = value.clone();
+    nested.push("arguments", FieldValue::Table(arguments.clone()));
+    let nested = nested.encode();
+    if Table::parse(&nested).is_ok() {
+        return nested.into();
+    }
+    value.push("arguments", FieldValue::LongString(arguments.encode()));
+    value.encode().into()
+}
+
+fn arguments(value: &FieldTable) -> Option<FieldTable> {
+    match value.get("arguments")? {
+        FieldValue::Table(arguments) => Some(arguments.clone()),
+        FieldValue::LongString(bytes) => Some(Table::parse(bytes).ok()?.to_owned()),
         _ => None,
     }
 }
@@ -242,9 +256,9 @@ fn earlier_ttls(value: &FieldTable) -> Option<Vec<(Moment, Option<u64>)>> {
     let pair = |pair: &[FieldValue]| {
         let ttl = match &pair[1] {
             FieldValue::Void => None,
-            ttl => Some(u64::try_from(ttl.as_integer()?).ok()?),
+            ttl => Some(ttl.as_integer()? as u64),
         };
-        Some((Moment(u64::try_from(pair[0].as_integer()?).ok()?), ttl))
+        Some((Moment(pair[0].as_integer()? as u64), ttl))
     };
     numbers.chunks_exact(2).map(pair).collect()
 }
@@ -271,46 +285,92 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use leveret_protocol::TABLE_DEPTH_MAX;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn some_arguments() -> FieldTable {
-        let mut arguments = FieldTable::new();
-        arguments.push("x-max-length", FieldValue::I32(10));
-        arguments
+    fn field() -> impl Strategy<Value = FieldValue> {
+        let leaf = prop_oneof![
+            Just(FieldValue::Void),
+            any::<bool>().prop_map(FieldValue::Bool),
+            any::<i32>().prop_map(FieldValue::I32),
+            any::<i64>().prop_map(FieldValue::I64),
+            any::<u8>().prop_map(FieldValue::U8),
+            any::<u64>().prop_map(FieldValue::Timestamp),
+            (-1e9..1e9_f64).prop_map(FieldValue::F64),
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(FieldValue::LongString),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(FieldValue::Array),
+                prop::collection::vec((".{0,10}", inner), 0..4).prop_map(|fields| FieldValue::Table(table(fields))),
+            ]
+        })
+    }
+
+    fn table(fields: Vec<(String, FieldValue)>) -> FieldTable {
+        let mut table = FieldTable::new();
+        fields.into_iter().for_each(|(name, value)| table.push(name.as_str(), value));
+        table
+    }
+
+    /// Arguments of clients: some fields, as deep as they may be.
+    fn some_arguments() -> impl Strategy<Value = FieldTable> {
+        let wrap = |inner| table(vec![("inner".to_owned(), FieldValue::Table(inner))]);
+        let fields = prop::collection::vec((".{0,20}", field()), 0..5).prop_map(table);
+        (fields, prop_oneof![Just(0_usize), 0..TABLE_DEPTH_MAX]).prop_map(move |(fields, deeper)| {
+            let deepest = (0..deeper).fold(fields.clone(), |inner, _| wrap(inner));
+            if Table::parse(&deepest.encode()).is_ok() { deepest } else { fields }
+        })
     }
 
     #[test]
-    fn definitions_come_back_as_they_went_in() {
-        let definition = ExchangeDefinition {
-            name: "e".into(),
-            exchange_type: ExchangeType::Topic,
-            flags: ExchangeFlags { durable: true, auto_delete: false, internal: true },
-            arguments: some_arguments(),
-        };
-        let (key, value) = exchange("/", &definition);
-        assert_eq!(read(&key, &value), Some(Definition::Exchange("/".to_owned(), definition)));
-
+    fn arguments_as_deep_as_a_client_may_send_come_back() {
+        let wrap = |inner| table(vec![("inner".to_owned(), FieldValue::Table(inner))]);
+        let arguments = (1..TABLE_DEPTH_MAX).fold(FieldTable::new(), |inner, _| wrap(inner));
+        assert!(Table::parse(&arguments.encode()).is_ok() && Table::parse(&wrap(arguments.clone()).encode()).is_err());
         let definition = QueueDefinition {
             name: "q".to_owned(),
-            id: QueueId(u64::MAX),
-            auto_delete: true,
-            queue_type: QueueType::Quorum,
-            arguments: some_arguments(),
-            earlier_ttls: vec![(Moment(5), Some(7)), (Moment(6), None)],
+            id: QueueId(1),
+            auto_delete: false,
+            queue_type: QueueType::Classic,
+            arguments,
+            earlier_ttls: Vec::new(),
         };
-        let (key, value) = queue("v", &definition);
-        assert_eq!(read(&key, &value), Some(Definition::Queue("v".to_owned(), definition)));
+        let (at, value) = queue("/", &definition);
+        assert_eq!(read(&at, &value), Some(Definition::Queue("/".to_owned(), definition)));
+    }
 
-        let pair = BoundPair {
-            source: "s".into(),
-            destination: "d".into(),
-            to_queue: true,
-            key: [0, 255].into(),
-            arguments: some_arguments().encode().into(),
-        };
-        assert_eq!(read(&binding_key("/", &pair), &[]), Some(Definition::Binding("/".to_owned(), pair)));
+    proptest! {
+        #[test]
+        fn definitions_come_back_as_they_went_in(
+            (vhost, name, source) in (".{0,60}", ".{0,60}", ".{0,60}"),
+            (kind, flags) in (0..4_usize, prop::array::uniform3(any::<bool>())),
+            (id, key) in (any::<u64>(), prop::collection::vec(any::<u8>(), 0..=255)),
+            arguments in some_arguments(),
+        ) {
+            let [durable, auto_delete, internal] = flags;
+            let exchange_type =
+                [ExchangeType::Direct, ExchangeType::Fanout, ExchangeType::Topic, ExchangeType::Headers][kind];
+            let flags = ExchangeFlags { durable, auto_delete, internal };
+            let definition =
+                ExchangeDefinition { name: name.as_str().into(), exchange_type, flags, arguments: arguments.clone() };
+            let (at, value) = exchange(&vhost, &definition);
+            prop_assert_eq!(read(&at, &value), Some(Definition::Exchange(vhost.clone(), definition)));
+
+            let bytes = arguments.encode().into();
+            let queue_type = if durable { QueueType::Quorum } else { QueueType::Classic };
+            let earlier_ttls = if internal { vec![(Moment(5), Some(id)), (Moment(id), None)] } else { Vec::new() };
+            let definition =
+                QueueDefinition { name: name.clone(), id: QueueId(id), auto_delete, queue_type, arguments, earlier_ttls };
+            let (at, value) = queue(&vhost, &definition);
+            prop_assert_eq!(read(&at, &value), Some(Definition::Queue(vhost.clone(), definition)));
+
+            let (source, destination) = (source.as_str().into(), name.as_str().into());
+            let pair = BoundPair { source, destination, to_queue: durable, key: key.into(), arguments: bytes };
+            prop_assert_eq!(read(&binding_key(&vhost, &pair), &[]), Some(Definition::Binding(vhost, pair)));
+        }
     }
 
     #[test]
@@ -321,7 +381,7 @@ mod tests {
             pattern: "^q".to_owned(),
             apply_to: ApplyTo::QuorumQueues,
             priority: -3,
-            definition: some_arguments(),
+            definition: table(vec![("max-length".to_owned(), FieldValue::I64(5))]),
         });
         for definition in [&user, &operator] {
             let (key, value) = policy("v", definition);
@@ -344,7 +404,7 @@ mod tests {
         let mut value = FieldTable::new();
         value.push("id", FieldValue::I64(3));
         value.push("auto_delete", false);
-        value.push("arguments", FieldValue::Table(some_arguments()));
+        value.push("arguments", FieldValue::Table(FieldTable::new()));
         let read = read(&queue_key("/", "q"), &value.encode());
         assert!(matches!(read, Some(Definition::Queue(_, queue)) if queue.queue_type == QueueType::Classic));
     }

@@ -10,6 +10,7 @@ use super::arguments::{QueueSettings, QueueType};
 use super::definitions::Bytes;
 use super::effects::Effects;
 use super::journal::{Journal, Op, Pager, QueueId};
+use super::kept::Kept;
 use super::queue::{Lane, OnDisk, Queue};
 
 /// See the module. A broker without one keeps everything in memory and forgets it at its end.
@@ -20,6 +21,8 @@ pub struct Durability {
     pub pager: Arc<dyn Pager>,
     queues: DashMap<QueueId, Arc<Queue>, RandomState>,
     next_id: AtomicU64,
+    /// Where the journal has the last change of a definition.
+    last_change: AtomicU64,
 }
 
 impl Durability {
@@ -30,6 +33,7 @@ impl Durability {
             pager,
             queues: DashMap::default(),
             next_id: AtomicU64::new(next_id.next_multiple_of(OnDisk::IDS)),
+            last_change: AtomicU64::new(0),
         }
     }
 
@@ -72,10 +76,21 @@ impl Durability {
     }
 
     pub(super) fn define(&self, (key, value): (Bytes, Bytes), fx: &mut Effects) {
-        fx.logged(self.journal.write().push(Op::Define { key, value }));
+        self.change(Op::Define { key, value }, fx);
     }
 
     pub(super) fn forget(&self, key: Bytes, fx: &mut Effects) {
-        fx.logged(self.journal.write().push(Op::Forget { key }));
+        self.change(Op::Forget { key }, fx);
+    }
+
+    fn change(&self, op: Op<Kept>, fx: &mut Effects) {
+        let position = self.journal.write().push(op);
+        self.last_change.fetch_max(position, Ordering::Release);
+        fx.logged(position);
+    }
+
+    /// What a client is told rests on another's change, which is as durable as that.
+    pub(super) fn rests_on_changes(&self, fx: &mut Effects) {
+        fx.logged(self.last_change.load(Ordering::Acquire));
     }
 }

@@ -65,8 +65,17 @@ pub enum Op<P> {
         /// Which.
         queue: QueueId,
     },
-    /// A message came into a queue. Positions of a queue only grow.
+    /// A message came into a queue. Positions of a queue only grow, but for [`Op::Restore`].
     Publish {
+        /// Which.
+        queue: QueueId,
+        /// Where it stands in the queue.
+        position: u64,
+        /// The message.
+        message: P,
+    },
+    /// A message that was settled is there again, where it stood: it was never sent to whom it was given.
+    Restore {
         /// Which.
         queue: QueueId,
         /// Where it stands in the queue.
@@ -433,7 +442,7 @@ impl<P: Payload> Writing<'_, P> {
         pending.position += 1;
         pending.bytes += OP_BYTES;
         pending.bytes += match &op {
-            Op::Publish { message, .. } => message.encoded_len(),
+            Op::Publish { message, .. } | Op::Restore { message, .. } => message.encoded_len(),
             Op::Define { key, value } => key.len() + value.len(),
             _ => 0,
         };

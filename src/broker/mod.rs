@@ -10,6 +10,7 @@ mod durability;
 mod effects;
 mod error;
 pub mod exchange;
+pub mod fuzz;
 pub mod journal;
 mod kept;
 mod memory;

@@ -5,6 +5,8 @@
 
 mod lasting;
 mod policies;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -163,6 +165,10 @@ impl VHost {
 
     /// Declares an exchange, or checks that it is there.
     pub fn declare_exchange(&self, declare: &Declare<'_>, fx: &mut Effects) -> Result<(), BrokerError> {
+        if declare.passive {
+            self.graph.write().topology.declare_exchange(declare)?;
+            return Ok(()); // only a look, which promises nothing
+        }
         self.change(fx, |graph| {
             if graph.topology.declare_exchange(declare)? {
                 let policies = self.policies.read();
@@ -277,11 +283,13 @@ impl VHost {
         };
         if let Some(queue) = self.redeclared(&received, by)? {
             queue.declared_again(fx);
+            self.rests_on_its_declare(&queue, fx);
             return Ok((queue, false));
         }
         let settings = arguments::declare(&received, self.default_queue_type(), self.compat)?;
         let mut graph = self.graph.write();
         if let Some(queue) = self.redeclared(&received, by)? {
+            self.rests_on_its_declare(&queue, fx);
             return Ok((queue, false));
         }
         let disk = self.durability.as_ref().map(|durability| durability.on_disk(durability.new_id(), &settings));
@@ -292,11 +300,11 @@ impl VHost {
             Queue::new(declare.name.into(), key, settings, owner, self.home.clone(), begin)
         });
         queue.dispatch(fx); // registers when it is unused
-        self.queues.insert(declare.name.into(), queue.clone());
         if let Some(durability) = &self.durability {
             durability.add(&queue);
             self.log_queue(durability, &queue, fx);
         }
+        self.queues.insert(declare.name.into(), queue.clone()); // who finds it finds its definition in the log
         self.publish_generation(&graph);
         Ok((queue, true))
     }
@@ -310,7 +318,10 @@ impl VHost {
         by: ConnectionId,
         fx: &mut Effects,
     ) -> Result<usize, BrokerError> {
-        let Some(queue) = self.queue(name) else { return Ok(0) };
+        let Some(queue) = self.queue(name) else {
+            self.rests_on_changes(fx);
+            return Ok(0);
+        };
         self.check_owner(Some(&queue), by)?;
         let (queue_name, vhost) = (name.to_owned(), self.name.to_string());
         if queue.settings.queue_type == QueueType::Quorum && (if_unused || if_empty) {
@@ -319,7 +330,10 @@ impl VHost {
         }
         match self.delete(&queue, if_unused, if_empty, fx) {
             Ok(messages) => Ok(messages),
-            Err(DeleteRefused::Deleted) => Ok(0),
+            Err(DeleteRefused::Deleted) => {
+                self.rests_on_changes(fx);
+                Ok(0)
+            }
             Err(DeleteRefused::InUse) => Err(BrokerError::QueueInUse { queue: queue_name, vhost }),
             Err(DeleteRefused::NotEmpty) => Err(BrokerError::QueueNotEmpty { queue: queue_name, vhost }),
         }
@@ -394,10 +408,10 @@ impl VHost {
     ) -> Result<usize, DeleteRefused> {
         let mut graph = self.graph.write();
         let remains = queue.delete(if_unused, if_empty, fx)?;
-        self.queues.remove(&*queue.name);
         graph.remove_queue(queue.key);
         self.log_queue_gone(queue, fx);
         self.log_changes(&mut graph, fx);
+        self.queues.remove(&*queue.name); // who does not find it is told so when the log has it
         self.publish_generation(&graph);
         drop(graph);
         Ok(remains.ready())
@@ -410,6 +424,9 @@ impl VHost {
     ) -> Result<(), BrokerError> {
         let mut graph = self.graph.write();
         let result = change(&mut graph);
+        if graph.topology.generation() == self.generation() {
+            self.rests_on_changes(fx); // it was so already
+        }
         self.log_changes(&mut graph, fx);
         self.publish_generation(&graph);
         result.map_err(Into::into)

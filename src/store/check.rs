@@ -161,7 +161,8 @@ impl<P: Payload> Inspection<P> {
                     Next::Group(at, body) if is_new(at) => match recovery::effects(body) {
                         Some(effects) => self.keeper.apply(effects, LogPosition { generation, offset: at }),
                         None => report.damage(format!(
-                            "'{}' at offset {at}: an operation that cannot be read; what became durable with it is lost",
+                            "'{}' at offset {at}: an operation that cannot be read; what became durable with it is lost, and what was \
+                             settled with it comes back",
                             log::file_path(generation).display()
                         )),
                     },
@@ -287,7 +288,12 @@ fn name_of(known: &HashMap<QueueId, String>, names: &dyn Names, id: QueueId) -> 
 /// The checkpoint, if it is readable.
 fn read_checkpoint(disk: &dyn Disk, report: &mut Report) -> Result<Option<Checkpoint>, StoreError> {
     match checkpoint::read(disk) {
-        Ok(Some(checkpoint)) => Ok(Some(checkpoint)),
+        Ok(Some(found)) => {
+            for why in [found.lost, found.copy_lost].into_iter().flatten() {
+                report.damage(format!("{why}; nothing is lost, since there are two of it"));
+            }
+            Ok(Some(found.checkpoint))
+        }
         Ok(None) if !recovery::holds_something(disk)? => {
             report.say("nothing has been written yet");
             Ok(Some(Checkpoint { from_generation: 1, next_queue: 1, ..Checkpoint::default() }))

@@ -1,4 +1,8 @@
-//! The checkpoint: all that the store knows at a place of the log, in one file that is replaced whole.
+//! The checkpoint: all that the store knows at a place of the log, in one file that is replaced whole; and once more in a second file,
+//! since nothing else has the definitions.
+//!
+//! What a checkpoint makes superfluous goes when both files have it. So either can be gone on from, also the one that is a checkpoint
+//! older because of a crash between the two.
 
 use std::path::Path;
 
@@ -15,7 +19,9 @@ use crate::broker::journal::QueueId;
 
 /// Its file.
 pub(super) const FILE: &str = "checkpoint";
-const NEW_FILE: &str = "checkpoint.new";
+
+/// The other.
+pub(super) const COPY: &str = "checkpoint.copy";
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVCHK\r\n");
 const VERSION: u32 = 1;
@@ -33,6 +39,18 @@ pub(super) struct Checkpoint {
     pub(super) next_queue: u64,
     pub(super) definitions: Vec<DefinitionBytes>,
     pub(super) shelves: Vec<Shelf>,
+}
+
+/// What the two files have.
+pub(super) struct Found {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) bytes: Vec<u8>,
+    /// Why the first cannot be used: it is the other's then.
+    pub(super) lost: Option<String>,
+    /// Why the other cannot be used.
+    pub(super) copy_lost: Option<String>,
+    /// Both say the same.
+    pub(super) is_double: bool,
 }
 
 /// Begins a checkpoint's bytes; definitions and shelves follow, then [`end`].
@@ -83,30 +101,68 @@ pub(super) fn end(out: &mut Vec<u8>) {
 /// Puts a checkpoint in place of the one before.
 ///
 /// # Errors
-/// What the disk says; then the one before is still there.
+/// What the disk says; then the one before holds on, and if it is known to one file only, this one is good too.
 pub(super) fn write(disk: &dyn Disk, bytes: &[u8]) -> Result<(), StoreError> {
-    let file = disk.create(Path::new(NEW_FILE)).map_err(StoreError::io("create", NEW_FILE))?;
-    file.write_at(bytes, 0).map_err(StoreError::io("write", NEW_FILE))?;
-    file.sync_data().map_err(StoreError::io("flush", NEW_FILE))?;
-    disk.rename(Path::new(NEW_FILE), Path::new(FILE)).map_err(StoreError::io("rename", NEW_FILE))?;
+    replace(disk, FILE, "checkpoint.new", bytes)?;
+    replace(disk, COPY, "checkpoint.copy.new", bytes)
+}
+
+fn replace(disk: &dyn Disk, name: &str, new: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let file = disk.create(Path::new(new)).map_err(StoreError::io("create", new))?;
+    file.write_at(bytes, 0).map_err(StoreError::io("write", new))?;
+    file.sync_data().map_err(StoreError::io("flush", new))?;
+    disk.rename(Path::new(new), Path::new(name)).map_err(StoreError::io("rename", new))?;
     disk.sync_dir(Path::new("")).map_err(StoreError::io("flush", "."))
 }
 
 /// Reads the checkpoint; none if there is none yet.
 ///
 /// # Errors
-/// What the disk says, or it is damaged.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<Checkpoint>, StoreError> {
-    let file = match disk.open(Path::new(FILE)) {
+/// Neither file can be used.
+pub(super) fn read(disk: &dyn Disk) -> Result<Option<Found>, StoreError> {
+    let first = read_one(disk, FILE);
+    let copy = read_one(disk, COPY);
+    Ok(match (first, copy) {
+        (Ok(Some((checkpoint, bytes))), copy) => {
+            let is_double = matches!(&copy, Ok(Some((_, same))) if *same == bytes);
+            Some(Found { checkpoint, bytes, lost: None, copy_lost: copy.err().map(why), is_double })
+        }
+        (first, Ok(Some((checkpoint, bytes)))) => {
+            let lost = first.err().map_or_else(|| format!("'{FILE}' is missing"), why);
+            Some(Found { checkpoint, bytes, lost: Some(lost), copy_lost: None, is_double: false })
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+        (Ok(None), Ok(None)) => None,
+    })
+}
+
+/// Of a file that there are two of; what to do about it is no matter then.
+fn why(error: StoreError) -> String {
+    match error {
+        StoreError::Damaged { file, what, .. } => format!("'{}' is damaged: {what}", file.display()),
+        other => other.to_string(),
+    }
+}
+
+fn read_one(disk: &dyn Disk, name: &str) -> Result<Option<(Checkpoint, Vec<u8>)>, StoreError> {
+    let Some(bytes) = read_bytes(disk, name)? else { return Ok(None) };
+    match decode(&bytes) {
+        Some(checkpoint) => Ok(Some((checkpoint, bytes))),
+        None => Err(StoreError::damaged(name, 0, "its checksum or its contents do not hold")),
+    }
+}
+
+fn read_bytes(disk: &dyn Disk, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let file = match disk.open(Path::new(name)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("open", FILE)(error)),
+        Err(error) => return Err(StoreError::io("open", name)(error)),
     };
-    let len = file.len().map_err(StoreError::io("read", FILE))?;
+    let len = file.len().map_err(StoreError::io("read", name))?;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-    let n = file.read_at(&mut bytes, 0).map_err(StoreError::io("read", FILE))?;
+    let n = file.read_at(&mut bytes, 0).map_err(StoreError::io("read", name))?;
     bytes.truncate(n);
-    decode(&bytes).map(Some).ok_or_else(|| StoreError::damaged(FILE, 0, "its checksum or its contents do not hold"))
+    Ok(Some(bytes))
 }
 
 /// The definitions of a damaged checkpoint, as far as they are readable.
@@ -114,18 +170,19 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Checkpoint>, StoreError> {
 /// # Errors
 /// What the disk says.
 pub(super) fn salvage_definitions(disk: &dyn Disk) -> Result<Vec<DefinitionBytes>, StoreError> {
-    let file = match disk.open(Path::new(FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StoreError::io("open", FILE)(error)),
-    };
-    let mut bytes = vec![0; file.len().map_err(StoreError::io("read", FILE))? as usize];
-    file.read_at(&mut bytes, 0).map_err(StoreError::io("read", FILE))?;
-    let mut cursor = Cursor(&bytes);
-    let count = (0..8).filter_map(|_| cursor.u64()).last().unwrap_or(0);
-    let _ = cursor.u64(); // how many shelves
-    let mut read = || Some((cursor.piece()?.into(), cursor.piece()?.into()));
-    Ok((0..count).map_while(|_| read()).collect())
+    let mut most = Vec::new();
+    for name in [FILE, COPY] {
+        let bytes = read_bytes(disk, name)?.unwrap_or_default();
+        let mut cursor = Cursor(&bytes);
+        let count = (0..8).filter_map(|_| cursor.u64()).last().unwrap_or(0);
+        let _ = cursor.u64(); // how many shelves
+        let mut read = || Some((cursor.piece()?.into(), cursor.piece()?.into()));
+        let found: Vec<_> = (0..count).map_while(|_| read()).collect();
+        if found.len() > most.len() {
+            most = found;
+        }
+    }
+    Ok(most)
 }
 
 /// Reads a checkpoint's bytes; none if they are none.

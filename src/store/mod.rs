@@ -62,7 +62,7 @@ pub struct Options {
 pub type DefinitionBytes = (Box<[u8]>, Box<[u8]>);
 
 /// What a data directory holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recovered {
     /// In order of their keys.
     pub definitions: Vec<DefinitionBytes>,
@@ -72,6 +72,8 @@ pub struct Recovered {
     pub clean: bool,
     /// What was cut off at the end of the log, if it was torn.
     pub cut: Option<String>,
+    /// Why the checkpoint could not be read, if its copy was used.
+    pub mended: Option<String>,
     /// Queues that cannot be read, and why.
     pub damaged: Vec<(QueueId, StoreError)>,
     /// Ids from here on have not been used.
@@ -128,15 +130,7 @@ pub fn open_dir<P: Payload>(
     let lock = recovery::lock(dir)?;
     let disk: Arc<dyn disk::Disk> = Arc::new(RealDisk::new(dir));
     let mut opened = recovery::recover(&disk, &mut progress)?;
-    let empty = Recovered {
-        definitions: Vec::new(),
-        queues: Vec::new(),
-        clean: false,
-        cut: None,
-        damaged: Vec::new(),
-        next_queue_id: 0,
-    };
-    let recovered = std::mem::replace(&mut opened.recovered, empty);
+    let recovered = std::mem::take(&mut opened.recovered);
     Ok((Opening { options, disk, lock, opened }, recovered))
 }
 

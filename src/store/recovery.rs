@@ -95,15 +95,23 @@ pub(super) fn recover<P: Payload>(
     for dir in [log::DIR, "queues", "spill"] {
         disk.create_dir(Path::new(dir)).map_err(StoreError::io("create", dir))?;
     }
-    let checkpoint = checkpoint::read(&**disk)?;
+    let found = checkpoint::read(&**disk)?;
     // Nothing that the checkpoint does not know is removed before it is sure to stay.
     disk.sync_dir(Path::new("")).map_err(StoreError::io("flush", "."))?;
-    let is_new = checkpoint.is_none();
+    let is_new = found.is_none();
     if is_new && holds_something(&**disk)? {
         return Err(StoreError::Missing { file: checkpoint::FILE.into() });
     }
-    let checkpoint =
-        checkpoint.unwrap_or_else(|| Checkpoint { from_generation: 1, next_queue: 1, ..Default::default() });
+    let (checkpoint, mended) = match found {
+        Some(found) => {
+            if !found.is_double {
+                // The other may be older: nothing that it knows goes before it is as new.
+                checkpoint::write(&**disk, &found.bytes)?;
+            }
+            (found.checkpoint, found.lost)
+        }
+        None => (Checkpoint { from_generation: 1, next_queue: 1, ..Checkpoint::default() }, None),
+    };
     let was_clean = checkpoint.clean;
     let spares = Arc::new(Spares::default());
     let mut keeper = Keeper::new(disk.clone(), spares.clone(), checkpoint);
@@ -130,6 +138,7 @@ pub(super) fn recover<P: Payload>(
         queues: keeper.shelves().map(recovered_queue).collect(),
         clean: was_clean && !replay.found,
         cut,
+        mended,
         damaged: lost,
         next_queue_id: keeper.next_queue(),
     };

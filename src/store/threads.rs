@@ -24,10 +24,11 @@ const PATIENCE: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often the disk's free space is looked at, and writing to a full disk is tried again.
-const SPACE_CHECK: Duration = Duration::from_secs(1);
+const SPACE_CHECK: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1000 });
 
-/// When nothing has been written for so long, the log is emptied and its spare files are removed.
-const IDLE: Duration = Duration::from_secs(2);
+/// When nothing has been written for so long, the log is emptied and its spare files are removed. Not in tests, which look at what the
+/// log's thread flushes by itself.
+const IDLE: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 2 });
 
 /// The log waits for the keeper when it is this many files ahead of what is in segments.
 const LOG_FILES_AHEAD_MAX: u64 = 16;
@@ -59,7 +60,7 @@ enum ToKeeper<P> {
 struct Health<P> {
     sink: Arc<dyn Sink<P>>,
     /// There is less free space than there should be; a write found the disk full.
-    low: [AtomicBool; 2],
+    low: Mutex<[bool; 2]>,
     failed: AtomicBool,
     /// The first file of the log that is still needed.
     from_generation: AtomicU64,
@@ -69,9 +70,11 @@ const BY_LOOKING: usize = 0;
 const BY_WRITING: usize = 1;
 
 impl<P> Health<P> {
+    /// Told under the lock: the last that the sink hears is what is so.
     fn set_low(&self, by: usize, low: bool) {
-        let was = self.low[by].swap(low, Ordering::SeqCst);
-        if was != low && !self.low[1 - by].load(Ordering::SeqCst) {
+        let mut both = self.low.lock();
+        let was = std::mem::replace(&mut both[by], low);
+        if was != low && !both[1 - by] {
             self.sink.space_low(low);
         }
     }
@@ -229,7 +232,7 @@ impl<P: Payload> Writer<P> {
 fn must_be_flushed<P: Payload>(op: &Op<P>) -> bool {
     match op {
         Op::Define { .. } | Op::Forget { .. } | Op::Drop { .. } => true,
-        Op::Publish { message, .. } => message.must_be_flushed(),
+        Op::Publish { message, .. } | Op::Restore { message, .. } => message.must_be_flushed(),
         Op::Settle { .. } | Op::Delivered { .. } | Op::Mark { .. } => false,
     }
 }

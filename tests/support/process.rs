@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use leveret::broker::{Broker, Effects};
@@ -27,6 +27,7 @@ pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Kept {
@@ -50,7 +51,16 @@ impl Kept {
 
     /// Starts a broker that may refuse to; then its exit and what it said on stderr.
     pub(crate) fn try_start(&self, options: &[&str]) -> Result<Process, (ExitStatus, String)> {
-        Process::start(&self.path(), options)
+        Process::start(Command::new(env!("CARGO_BIN_EXE_leveret")), &self.path(), options)
+    }
+
+    /// Starts a broker that can make no file longer than so many blocks of 512 bytes: the system refuses.
+    pub(crate) fn start_with_short_files(&self, blocks: u32) -> Process {
+        let mut shell = Command::new("sh");
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_leveret")]);
+        let started = Process::start(shell, &self.path(), &[]);
+        started.unwrap_or_else(|(status, log)| panic!("the broker ended with {status}: {log}"))
     }
 
     /// Runs `leveret store` with `check` or `repair`: its exit, and what it said.
@@ -103,8 +113,8 @@ impl Kept {
 }
 
 impl Process {
-    fn start(data_dir: &Path, options: &[&str]) -> Result<Self, (ExitStatus, String)> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_leveret"))
+    fn start(mut command: Command, data_dir: &Path, options: &[&str]) -> Result<Self, (ExitStatus, String)> {
+        let mut child = command
             .args(["--bind", "127.0.0.1", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .args(options)
@@ -130,7 +140,7 @@ impl Process {
             }
             if line == "Server startup complete" {
                 let address = address.expect("its address comes first");
-                return Ok(Self { child, address, log });
+                return Ok(Self { child, address, log, reader: Some(reader) });
             }
         }
         let status = child.wait().expect("it has ended");
@@ -163,12 +173,20 @@ impl Process {
     }
 
     /// SIGTERM, and its exit.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()));
+        self.ends().0
+    }
+
+    /// Waits until it ends by itself: its exit, and all that it said on stderr.
+    pub(crate) fn ends(mut self) -> (ExitStatus, String) {
         for _ in 0..1000 {
             if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
+                if let Some(reader) = self.reader.take() {
+                    let _ = reader.join();
+                }
+                return (status, self.log());
             }
             thread::sleep(Duration::from_millis(10));
         }

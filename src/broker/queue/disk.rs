@@ -112,6 +112,14 @@ impl Log {
         self.ops.push(Op::Publish { queue: self.disk.lane(lane), position, message });
     }
 
+    /// A message that was gone stands at its position again.
+    pub(super) fn restore(&mut self, lane: Lane, position: u64, message: &Message) {
+        if self.keeps(message) {
+            let message = Kept { message: message.clone(), lasting: true, flushed: self.disk.keeps_all };
+            self.ops.push(Op::Restore { queue: self.disk.lane(lane), position, message });
+        }
+    }
+
     /// A message is gone for good.
     #[inline]
     pub(super) fn settle(&mut self, lane: Lane, position: u64, message: &Message) {

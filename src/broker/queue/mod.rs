@@ -361,7 +361,8 @@ impl Queue {
         Some((entry?, left))
     }
 
-    /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either.
+    /// Takes back a delivery that was never sent: its connection ended first. One that needed no ack is not lost either, though it was
+    /// logged as gone when it was given to the connection.
     pub fn take_back(self: &Arc<Self>, entry: Entry, consumer: Option<ConsumerKey>, no_ack: bool, fx: &mut Effects) {
         self.change(fx, |state, fx| {
             if !no_ack {
@@ -371,6 +372,7 @@ impl Queue {
                 }
             } else if !state.deleted {
                 state.charged += entry.message.cost();
+                state.note_back(&entry);
             }
             if !(no_ack && state.deleted) {
                 state.put_back(self, entry, Settlement::Lose, fx);
@@ -466,6 +468,15 @@ impl State {
     fn note_delivered(&mut self, entry: &Entry) {
         if let Some(log) = &mut self.log {
             log.delivered(self.ready.lane_of(&entry.message), entry.position);
+        }
+    }
+
+    /// A message that was gone is back.
+    fn note_back(&mut self, entry: &Entry) {
+        if let Some(log) = &mut self.log {
+            let lane = self.ready.lane_of(&entry.message);
+            log.restore(lane, entry.position, &entry.message);
+            log.delivered(lane, entry.position);
         }
     }
 

@@ -32,6 +32,20 @@ impl VHost {
         }
     }
 
+    /// What a client wanted is so already, because of an earlier change, which may not be durable yet.
+    pub(super) fn rests_on_changes(&self, fx: &mut Effects) {
+        if let Some(durability) = &self.durability {
+            durability.rests_on_changes(fx);
+        }
+    }
+
+    /// The same of a queue that is there already.
+    pub(super) fn rests_on_its_declare(&self, queue: &Queue, fx: &mut Effects) {
+        if queue.on_disk().is_some_and(|disk| disk.journal.is_some()) {
+            self.rests_on_changes(fx);
+        }
+    }
+
     /// Logs a queue's definition: it was declared, or what it remembers of policies has changed. Called under the graph's lock.
     pub(super) fn log_queue(&self, durability: &Durability, queue: &Queue, fx: &mut Effects) {
         if let Some(disk) = queue.on_disk().filter(|disk| disk.journal.is_some()) {

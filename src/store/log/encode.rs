@@ -1,4 +1,5 @@
-//! From a journal's group to bytes. What is settled, or whose queue is dropped, in the same group as it was published is left out.
+//! From a journal's group to bytes. What is settled, or whose queue is dropped, in the same group as it was published is left out; but not
+//! of a queue to which something is restored in that group: all of it is written then, in its order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -57,6 +58,7 @@ pub(super) struct Encoder {
     pub(super) effects: Vec<Effect>,
     settled: HashMap<QueueId, Vec<Range>, RandomState>,
     dropped: HashSet<QueueId, RandomState>,
+    restored: HashSet<QueueId, RandomState>,
     /// Where the message of each handle was written, for those that several queues have: offset from the group's beginning, and length.
     shared: HashMap<usize, (u64, u32), RandomState>,
     /// Last positions delivered that are not written yet: no group is written for them alone.
@@ -109,6 +111,7 @@ impl Encoder {
     fn gather<P>(&mut self, ops: &[Op<P>]) {
         self.settled.clear();
         self.dropped.clear();
+        self.restored.clear();
         for op in ops {
             match *op {
                 Op::Settle { queue, first, last, .. } => {
@@ -118,8 +121,14 @@ impl Encoder {
                 Op::Drop { queue } => {
                     self.dropped.insert(queue);
                 }
+                Op::Restore { queue, .. } => {
+                    self.restored.insert(queue);
+                }
                 _ => {}
             }
+        }
+        for queue in &self.restored {
+            self.settled.remove(queue);
         }
         for ranges in self.settled.values_mut() {
             if !ranges.is_sorted_by(|a, b| a.last < b.first) {
@@ -137,7 +146,9 @@ impl Encoder {
 
     fn op<P: Payload>(&mut self, op: &Op<P>, offset: u64) {
         match op {
-            Op::Publish { queue, position, message } => self.publish(*queue, *position, message, offset),
+            Op::Publish { queue, position, message } | Op::Restore { queue, position, message } => {
+                self.publish(*queue, *position, message, offset);
+            }
             Op::Settle { queue, first, last, weight } => self.settle(*queue, *first, *last, *weight),
             Op::Delivered { queue, up_to } => {
                 if !self.dropped.contains(queue) {

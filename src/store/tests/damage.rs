@@ -1,13 +1,17 @@
 //! Bytes that change and files that vanish.
 
+use std::path::Path;
+
 use rand::Rng;
 use rand::seq::IteratorRandom;
 
 use super::judge::read_all;
+use super::sim::Fault;
 use super::simulation::{Simulation, each_seed};
 use super::text::Text;
 use crate::broker::journal::QueueId;
 use crate::store::check::{check_disk, repair_disk};
+use crate::store::checkpoint::{COPY, FILE};
 use crate::store::disk::Disk;
 use crate::store::recovery::{Opened, recover};
 use crate::store::{DefinitionBytes, Names};
@@ -16,6 +20,12 @@ use crate::store::{DefinitionBytes, Names};
 #[test]
 fn a_damaged_directory_is_refused_or_repaired() {
     each_seed(1500, |seed| Simulation::new(seed).damage_and_repair());
+}
+
+/// Of the checkpoint there are two, of which one may be older.
+#[test]
+fn one_file_of_the_checkpoint_may_be_lost_at_any_time() {
+    each_seed(1500, |seed| Simulation::new(seed).lose_a_checkpoint());
 }
 
 struct Numbers;
@@ -35,6 +45,37 @@ impl Names for Numbers {
 }
 
 impl Simulation {
+    fn lose_a_checkpoint(mut self) {
+        self.start(false, true);
+        for _ in 0..3 {
+            if self.rng.random_bool(0.5) {
+                self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..200))));
+            }
+            let mut steps = 0..self.rng.random_range(20..150);
+            let lived = steps.try_for_each(|_| self.step());
+            let closed = lived.is_ok() && self.rng.random_bool(0.3) && self.close().is_ok();
+            if !closed {
+                self.fall();
+            }
+            self.harm_a_checkpoint();
+            self.start(closed, false);
+        }
+    }
+
+    fn harm_a_checkpoint(&mut self) {
+        let files = self.disk.files();
+        let both: Vec<_> =
+            files.iter().filter(|(path, _)| path == Path::new(FILE) || path == Path::new(COPY)).collect();
+        let [(one, len), _] = both[..] else { return };
+        let (path, len) = if self.rng.random() { (one, *len) } else { (&both[1].0, both[1].1) };
+        let at = self.rng.random_range(0..len);
+        match self.rng.random_range(0..3) {
+            0 => self.disk.lose(path),
+            1 => self.disk.change(path, |bytes| bytes.truncate(at)),
+            _ => self.disk.change(path, |bytes| bytes[at] ^= 1 << (at % 8)),
+        }
+    }
+
     fn damage_and_repair(mut self) {
         self.group = true;
         self.start(false, true);

@@ -6,3 +6,4 @@ mod model;
 mod sim;
 mod simulation;
 mod text;
+mod threads;

@@ -37,6 +37,9 @@ impl Logged {
                     queue.messages.insert(*position, (message.clone(), 0));
                     queue.last = *position;
                 }
+                Op::Restore { queue, position, message } => {
+                    self.queues.entry(*queue).or_default().messages.insert(*position, (message.clone(), 0));
+                }
                 Op::Settle { queue, first, last, .. } => {
                     let queue = self.queues.entry(*queue).or_default();
                     queue.messages.retain(|position, _| !(first..=last).contains(&position));
@@ -70,6 +73,8 @@ pub(super) struct Live {
     /// Messages from here up to `paged` are on disk, or on their way.
     pub(super) loaded: u64,
     pub(super) paged: u64,
+    /// The last position that came back; what does stays in memory.
+    pub(super) restored: u64,
     /// Asked for: from, to, and how many bytes.
     pub(super) loading: Option<(u64, u64, usize)>,
     /// Settled, and the keeper does not know it yet: how many operations have to be applied until it does.

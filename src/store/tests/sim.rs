@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rustix::io::Errno;
 
 use crate::store::disk::{Disk, DiskFile};
 
@@ -28,6 +29,21 @@ pub(super) enum Fault {
     Full(u32, u32),
 }
 
+/// What a call does to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Write,
+    Sync,
+}
+
+/// All calls of one kind fail, for files in one directory.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal {
+    pub(super) call: Call,
+    pub(super) dir: &'static str,
+    pub(super) error: Errno,
+}
+
 struct State {
     rng: StdRng,
     /// Files that are open from before a crash are of no use any more.
@@ -42,6 +58,8 @@ struct State {
     nodes: BTreeMap<u64, Node>,
     fault: Option<Fault>,
     faults: u32,
+    refusal: Option<Refusal>,
+    refused: u32,
     room: u64,
 }
 
@@ -107,6 +125,8 @@ impl SimDisk {
             nodes: BTreeMap::new(),
             fault: None,
             faults: 0,
+            refusal: None,
+            refused: 0,
             room: u64::MAX,
         })))
     }
@@ -166,6 +186,22 @@ impl SimDisk {
         self.0.lock().faults
     }
 
+    pub(super) fn refuse(&self, refusal: Option<Refusal>) {
+        self.0.lock().refusal = refusal;
+    }
+
+    /// How many calls have been refused.
+    pub(super) fn refused(&self) -> u32 {
+        self.0.lock().refused
+    }
+
+    /// Whether all that was written to files in a directory would outlast a power cut.
+    pub(super) fn is_synced(&self, dir: &str) -> bool {
+        let state = self.0.lock();
+        let mut files = state.names.iter().filter(|(path, _)| path.parent() == Some(Path::new(dir)));
+        files.all(|(_, node)| state.nodes[node].dirty.is_empty())
+    }
+
     /// How much more may be written until the disk is full.
     pub(super) fn set_room(&self, room: Option<u64>) {
         self.0.lock().room = room.unwrap_or(u64::MAX);
@@ -175,6 +211,13 @@ impl SimDisk {
     pub(super) fn files(&self) -> Vec<(PathBuf, usize)> {
         let state = self.0.lock();
         state.names.iter().map(|(name, node)| (name.clone(), state.nodes[node].bytes.len())).collect()
+    }
+
+    /// A file is gone, as from a bad disk.
+    pub(super) fn lose(&self, path: &Path) {
+        let state = &mut *self.0.lock();
+        state.names.remove(path);
+        state.synced_names.remove(path);
     }
 
     /// Changes bytes that were written, as a bad disk does.
@@ -193,7 +236,7 @@ impl SimDisk {
 impl State {
     /// Counts down to the fault.
     fn spend(&mut self) -> io::Result<()> {
-        let io_error = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        let io_error = || io::Error::from(Errno::IO);
         let (fault, result) = match self.fault {
             None => return Ok(()),
             Some(Fault::PowerCut(0)) => (self.fault, Err(io_error())),
@@ -207,6 +250,17 @@ impl State {
         self.fault = fault;
         self.faults += u32::from(result.is_err());
         result
+    }
+
+    /// What is refused of a file that was opened.
+    fn admit(&mut self, call: Call, node: u64) -> io::Result<()> {
+        let Some(refusal) = self.refusal.filter(|refusal| refusal.call == call) else { return Ok(()) };
+        let named = self.names.iter().find(|(_, of)| **of == node);
+        if named.is_none_or(|(path, _)| path.parent() != Some(Path::new(refusal.dir))) {
+            return Ok(());
+        }
+        self.refused += 1;
+        Err(refusal.error.into())
     }
 
     fn node(&self, path: &Path) -> io::Result<u64> {
@@ -336,7 +390,7 @@ impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with(|state, node| {
             // A write that fails may have written a part.
-            let result = state.spend();
+            let result = state.spend().and_then(|()| state.admit(Call::Write, self.node));
             let part = match &result {
                 Ok(()) => bytes.len(),
                 Err(_) => state.rng.random_range(0..=bytes.len()),
@@ -369,7 +423,7 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.with(|state, node| {
-            let result = state.spend();
+            let result = state.spend().and_then(|()| state.admit(Call::Sync, self.node));
             let dirty = std::mem::take(&mut node.dirty);
             // A failed sync takes the pages for clean, and they are lost.
             result?;

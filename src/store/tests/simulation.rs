@@ -205,6 +205,12 @@ impl Simulation {
         if alive && self.rng.random_bool(0.3) && self.close().is_ok() {
             return self.start(true, false);
         }
+        self.fall();
+        self.start(false, false);
+    }
+
+    /// The process is killed, or power is lost.
+    pub(super) fn fall(&mut self) {
         self.running = None;
         // What failed may have been written all the same.
         if !self.taken.is_empty() {
@@ -217,7 +223,6 @@ impl Simulation {
             self.disk.crash();
         }
         self.disk.set_room(None);
-        self.start(false, false);
     }
 
     pub(super) fn close(&mut self) -> Alive {
@@ -260,7 +265,8 @@ impl Simulation {
             }
         }
         self.close().unwrap();
-        let left: Vec<_> = self.disk.files().into_iter().filter(|(path, _)| path != Path::new("checkpoint")).collect();
+        let is_more = |path: &Path| path != Path::new("checkpoint") && path != Path::new("checkpoint.copy");
+        let left: Vec<_> = self.disk.files().into_iter().filter(|(path, _)| is_more(path)).collect();
         assert!(left.is_empty(), "still there: {left:?}");
         self.start(true, false);
     }
@@ -270,7 +276,8 @@ impl Simulation {
     pub(super) fn step(&mut self) -> Alive {
         match self.rng.random_range(0..100) {
             0..28 => self.publish(),
-            28..40 => self.settle(),
+            28..38 => self.settle(),
+            38..40 => self.restore(),
             40..46 => self.page_out(),
             46..52 => self.load(),
             52..54 => self.purge_or_drop(),

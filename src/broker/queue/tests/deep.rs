@@ -191,6 +191,7 @@ impl Bench {
                     assert!(self.logged.last_key_value().is_none_or(|(last, _)| *last < position));
                     self.logged.insert(position, message);
                 }
+                Op::Restore { position, message, .. } => _ = self.logged.insert(position, message),
                 Op::Settle { first, last, .. } => {
                     self.logged.retain(|position, _| !(first..=last).contains(position));
                     self.paged.retain(|position, _| !(first..=last).contains(position));

@@ -64,6 +64,26 @@ impl Simulation {
         }
     }
 
+    /// Some of what was settled comes back to where it stood, before all that is on disk, in this group or a later one.
+    pub(super) fn restore(&mut self) {
+        let id = self.queue();
+        let live = self.live.get_mut(&id).unwrap();
+        let end = if live.loaded == live.paged { live.next } else { live.loaded };
+        let gone: Vec<u64> = live.leaving.range(..end).map(|(position, _)| *position).collect();
+        for position in gone.into_iter().choose_multiple(&mut self.rng, 3) {
+            let live = self.live.get_mut(&id).unwrap();
+            if live.durable
+                && let Some((message, _)) = live.leaving.remove(&position)
+                && message.lasting
+            {
+                live.messages.insert(position, message.clone());
+                live.marks.remove(&position);
+                live.restored = live.restored.max(position);
+                self.push(Op::Restore { queue: id, position, message });
+            }
+        }
+    }
+
     /// As the journal does it: runs become one.
     fn push_settle(&mut self, id: QueueId, first: u64, end: u64, added: u64) {
         match self.pending.last_mut() {
@@ -100,7 +120,7 @@ impl Simulation {
         let live = self.live.get_mut(&id).unwrap();
         let from = match live.loaded == live.paged {
             // Nothing is on disk: some stay at the head.
-            true => self.rng.random_range(live.paged..=live.next),
+            true => self.rng.random_range(live.paged..=live.next).max(live.restored + 1),
             false => live.paged,
         };
         let run: Vec<_> = live.messages.range(from..).take(20).map(|(at, message)| (*at, message.clone())).collect();

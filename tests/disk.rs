@@ -1,0 +1,88 @@
+//! A disk that is full, and one that refuses.
+
+use std::os::unix::fs::symlink;
+
+use crate::restart::{drain, durable, persistent, publish_all};
+use crate::support::*;
+
+/// A directory with `one` in queue `q`, and nothing in the log.
+fn with_one_message() -> Kept {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    c.call(durable("q"));
+    publish_all(&mut c, "q", &["one"]);
+    assert!(broker.stop().success());
+    kept
+}
+
+/// The next files of the log are `/dev/full`, so that the system says of each write that the disk is full.
+#[test]
+fn c_27_a_full_disk_blocks_publishers_until_it_has_space() {
+    let kept = with_one_message();
+    let broker = kept.start();
+    let next: Vec<_> = (1..=9).map(|generation| kept.path().join(format!("log/{generation:016x}.log"))).collect();
+    next.iter().for_each(|file| symlink("/dev/full", file).unwrap());
+    let mut c = broker.open();
+    c.call(confirm::Select::default());
+    c.publish_as(1, publish("", "q"), &persistent(), b"two");
+    broker.says("nearly full");
+    c.publish_as(1, publish("", "q"), &persistent(), b"three");
+    let blocked = c.expect(0, "connection.blocked");
+    assert_eq!(blocked.method(), connection::Blocked { reason: "low on disk" }.into());
+
+    // Consumers are served.
+    let mut consumer = broker.open();
+    consumer.call(qos(1));
+    consumer.call(consume("q", "t"));
+    assert_eq!(consumer.deliver().body, b"one");
+
+    next.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    let (mut confirmed, mut unblocked) = (0, false);
+    while confirmed < 2 || !unblocked {
+        let frame = c.frame();
+        match frame.name() {
+            "connection.unblocked" => unblocked = true,
+            _ => confirmed = frame.confirm().0,
+        }
+    }
+    broker.kill();
+    let broker = kept.start();
+    assert_eq!(drain(&mut broker.open(), "q").len(), 3);
+}
+
+#[test]
+fn c_27_too_little_free_space_blocks_publishers() {
+    let kept = with_one_message();
+    let broker = kept.start_with(&["--disk-free-limit", &u64::MAX.to_string()]);
+    broker.says("nearly full");
+    let mut c = broker.open();
+    c.publish_as(1, publish("", "q"), &persistent(), b"two");
+    let blocked = c.expect(0, "connection.blocked");
+    assert_eq!(blocked.method(), connection::Blocked { reason: "low on disk" }.into());
+    assert_eq!(drain(&mut broker.open(), "q")[0], "one");
+}
+
+/// Any other refusal: nothing is confirmed any more and the broker ends, with all that it has confirmed.
+#[test]
+fn a_disk_that_refuses_ends_the_broker_with_an_error() {
+    let kept = with_one_message();
+    let broker = kept.start_with_short_files(2 * 4096);
+    let mut c = broker.open();
+    c.call(confirm::Select::default());
+    let body = "x".repeat(100_000);
+    let mut confirmed = 0;
+    loop {
+        c.publish_as(1, publish("", "q"), &persistent(), body.as_bytes());
+        match c.next_before_the_end() {
+            Some(frame) if frame.name() == "basic.ack" => confirmed = frame.confirm().0,
+            Some(other) => assert_eq!(other.name(), "connection.close"),
+            None => break,
+        }
+    }
+    let (status, said) = broker.ends();
+    assert!(!status.success() && said.contains("cannot write 'log/"), "{status}: {said}");
+    assert!(confirmed > 0, "{said}");
+    let found = drain(&mut kept.start().open(), "q").len() as u64;
+    assert!(found > confirmed && found <= confirmed + 2, "{found} of {confirmed} and one from before");
+}
