@@ -160,6 +160,24 @@ fn q_25_a_death_that_repeats_is_counted_and_moves_to_the_front() {
 }
 
 #[test]
+fn q_26_the_first_death_is_kept_and_the_last_one_told() {
+    let mut c = Wire::open();
+    let last = c.queue();
+    let middle = c.queue_with(&dying_to(&last, args!["x-message-ttl" => 20]));
+    let first = c.queue_with(&dying_to(&middle, &[]));
+    c.put(&first, "1", &plain());
+    c.reject_first(&first);
+    let headers = c.await_get(&last).headers();
+    let told = [("first", "rejected", &first), ("last", "expired", &middle)];
+    for (which, reason, queue) in told {
+        let header = |what: &str| headers.get(&format!("x-{which}-death-{what}")).cloned();
+        assert_eq!(header("reason"), Some(FieldValue::from(reason)));
+        assert_eq!(header("queue"), Some(FieldValue::from(queue.as_str())));
+        assert_eq!(header("exchange"), Some(FieldValue::from("")));
+    }
+}
+
+#[test]
 fn q_27_deaths_that_a_client_publishes_do_not_count() {
     let mut c = Wire::open();
     let dead = c.queue();

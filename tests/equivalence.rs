@@ -119,6 +119,13 @@ fn q_06_arguments_are_checked_one_by_one() {
         let method = queue::Declare { arguments: arguments.as_table(), ..declare(&q) };
         c.refused(method, 406, &format!("invalid arg {}", text.replacen("{}", &q_named(&q), 1)));
     }
+}
+
+#[test]
+fn q_11_a_dead_letter_exchange_is_a_name_and_need_not_exist() {
+    let mut c = Wire::open();
+    let q = name();
+    c.queue_with(&table! { "x-dead-letter-exchange" => "not there" });
     let wrong = table! { "x-dead-letter-exchange" => 5 };
     let method = queue::Declare { arguments: wrong.as_table(), ..declare(&q) };
     let text = format!("invalid type 'signedint' for arg 'x-dead-letter-exchange' in {}", q_named(&q));

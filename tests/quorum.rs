@@ -370,3 +370,23 @@ fn q_38_who_does_not_understand_that_loses_the_channel() {
     c.await_get(&q);
     assert_eq!(c.error(), closes(1, 406, LATE, (0, 0)));
 }
+
+#[test]
+fn q_40_where_a_leader_is_put_and_how_many_copies_there_are_is_validated() {
+    let mut c = Wire::open();
+    for locator in ["client-local", "balanced", "random", "least-leaders", "min-masters"] {
+        c.quorum(args!["x-queue-leader-locator" => locator, "x-quorum-initial-group-size" => 3]);
+    }
+    let refused = [
+        (args!["x-queue-leader-locator" => "nowhere"], "invalid_queue_locator_arg"),
+        (args!["x-quorum-initial-group-size" => 0], "{value_zero,0}"),
+    ];
+    for (arguments, why) in &refused {
+        let mut table = table! { "x-queue-type" => "quorum" }.as_table().to_owned();
+        arguments.iter().for_each(|(name, value)| table.push(*name, value.clone()));
+        let (q, encoded) = (name(), EncodedTable::from(&table));
+        let method = queue::Declare { durable: true, arguments: encoded.as_table(), ..declare(&q) };
+        let text = format!("invalid arg '{}' for {}: {why}", arguments[0].0, q_named(&q));
+        c.refused(method, 406, &text);
+    }
+}

@@ -298,7 +298,7 @@ fn what_a_lost_connection_did_not_send_survives_though_it_needed_no_ack() {
     // The connection's way is full when no more is given to it; should that be a pause only, perhaps nothing comes back.
     let mut held = COUNT;
     while std::mem::replace(&mut held, c.counts("q").0) != held {
-        (0..100).for_each(|_| drop(c.counts("q")));
+        (0..100).for_each(|_| _ = c.counts("q"));
     }
     c.call(durable("another")); // what was given to the connection is logged as gone
     drop(reads_nothing);
