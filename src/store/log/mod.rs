@@ -32,7 +32,7 @@ const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
 /// Spare files that are kept.
-const SPARES_MAX: usize = 2;
+const SPARES_MAX: usize = if cfg!(test) { 2 } else { 6 };
 
 /// The name of a file of the log.
 pub(super) fn file_path(generation: u64) -> PathBuf {
