@@ -7,7 +7,7 @@
 //! Each of the fourteen highest bits of `flags` says that the value of one property follows.
 
 use nom::Parser;
-use nom::combinator::{cond, map_res};
+use nom::combinator::map_res;
 use nom::number::complete::{be_u8, be_u16, be_u64};
 
 use crate::table::{Shape, TABLE_DEPTH_MAX, Table};
@@ -61,8 +61,13 @@ macro_rules! properties {
             #[inline]
             fn read(raw: &'a [u8]) -> Parsed<'a, Self> {
                 let (input, flags) = be_u16(raw)?;
-                $(let (input, $field) = cond(flags & 1 << $bit != 0, $read).parse(input)?;)*
-                Ok((input, Self { $($field,)* }))
+                let mut read = Self::default();
+                let mut input = input;
+                $(if flags & 1 << $bit != 0 {
+                    let (rest, value) = $read.parse(input)?;
+                    (input, read.$field) = (rest, Some(value));
+                })*
+                Ok((input, read))
             }
 
             /// Appends flags and values as they are in a header frame.

@@ -156,7 +156,7 @@ impl Channel {
     }
 
     /// Reads the properties and checks them in the order of P-01.
-    fn understand<'a>(&self, publish: &Publish<'a>, s: &Session<'_>) -> Result<Understood<'a>, Error> {
+    fn understand<'a>(&mut self, publish: &Publish<'a>, s: &Session<'_>) -> Result<Understood<'a>, Error> {
         let properties = BasicProperties::decode(publish.properties).map_err(Error::from)?;
         let mut understood = Understood {
             persistent: properties.delivery_mode == Some(2),
@@ -166,7 +166,10 @@ impl Channel {
         let asks_reply = properties.reply_to == Some(REPLY_TO.as_bytes());
         if asks_reply || properties.expiration.is_some() || properties.headers.is_some() || properties.user_id.is_some()
         {
-            self.check_exchange(publish.method.exchange, s)?;
+            let (exchange, key) = (publish.method.exchange, publish.method.routing_key);
+            if !self.knows_route(exchange, key, s) {
+                self.check_exchange(exchange, s)?;
+            }
         }
         let mut rewrite = publish.properties.get(1).is_some_and(|flags| flags & UNKNOWN_FLAGS != 0);
         let address = match &self.reply {
