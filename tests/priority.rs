@@ -51,3 +51,20 @@ fn q_33_in_a_quorum_queue_what_comes_back_goes_before_all_priorities() {
     c.await_ready(&q, 2);
     assert_eq!(c.drain(&q), ["lowr", "high"]);
 }
+
+/// With a data directory a queue looks after each change what of it should go to disk.
+#[test]
+fn q_29_a_kept_queue_gives_those_without_a_priority_behind_the_others() {
+    let kept = Kept::new();
+    let broker = kept.start();
+    let mut c = broker.open();
+    for quorum in [false, true] {
+        let priorities = if quorum { ("x-queue-type", "quorum".into()) } else { ("x-max-priority", 5.into()) };
+        let q = c.either(quorum, &[priorities]);
+        for body in ["high", "none", "high again"] {
+            let priority = if body == "none" { None } else { Some(5) };
+            c.put(&q, body, &BasicProperties { priority, ..Default::default() });
+        }
+        assert_eq!(c.drain(&q), ["high", "high again", "none"]);
+    }
+}

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use crate::frame::{self, Frame, kind};
 use crate::method::{Method, MethodError, MethodId};
-use crate::properties::{BasicProperties, ContentHeader, ContentHeaderError};
+use crate::properties::{BasicProperties, ContentHeader, ContentHeaderError, Treatment};
 use crate::reply_code::ReplyCode;
 
 /// The largest `body-size` that is not an error of its own, in bytes (C-23).
@@ -330,7 +330,7 @@ fn check_header(method: MethodId, header: &ContentHeader<'_>) -> Result<(), Asse
     if size > CONTENT_BODY_SIZE_MAX {
         return Err(AssemblerError::BodyTooLarge { method, size });
     }
-    if header.properties == NO_PROPERTIES {
+    if header.properties == NO_PROPERTIES || Treatment::decode(header.properties).is_some() {
         return Ok(());
     }
     BasicProperties::decode(header.properties).map(drop).map_err(|_| AssemblerError::Properties(method))

@@ -7,7 +7,7 @@
 //! Each of the fourteen highest bits of `flags` says that the value of one property follows.
 
 use nom::Parser;
-use nom::combinator::{cond, map_res};
+use nom::combinator::map_res;
 use nom::number::complete::{be_u8, be_u16, be_u64};
 
 use crate::table::{Shape, TABLE_DEPTH_MAX, Table};
@@ -61,8 +61,13 @@ macro_rules! properties {
             #[inline]
             fn read(raw: &'a [u8]) -> Parsed<'a, Self> {
                 let (input, flags) = be_u16(raw)?;
-                $(let (input, $field) = cond(flags & 1 << $bit != 0, $read).parse(input)?;)*
-                Ok((input, Self { $($field,)* }))
+                let mut read = Self::default();
+                let mut input = input;
+                $(if flags & 1 << $bit != 0 {
+                    let (rest, value) = $read.parse(input)?;
+                    (input, read.$field) = (rest, Some(value));
+                })*
+                Ok((input, read))
             }
 
             /// Appends flags and values as they are in a header frame.
@@ -119,6 +124,68 @@ impl<'a> BasicProperties<'a> {
         }
     }
 }
+
+/// The properties that say how a queue treats a message, where no other one matters to a broker: without headers, an address for
+/// answers or a user. Reading them takes a fraction of the time of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Treatment<'a> {
+    /// 1: transient, 2: persistent.
+    pub delivery_mode: Option<u8>,
+    /// Higher goes first in a priority queue.
+    pub priority: Option<u8>,
+    /// Time to live in milliseconds, as decimal text.
+    pub expiration: Option<&'a [u8]>,
+}
+
+impl<'a> Treatment<'a> {
+    /// Reads flags and values, all of `raw`. None if another property matters, a flag stands for nothing, or they are malformed.
+    #[inline]
+    pub fn decode(raw: &'a [u8]) -> Option<Self> {
+        let (flags, mut rest) = raw.split_first_chunk()?;
+        let flags = u16::from_be_bytes(*flags);
+        if flags & FLAGS_THAT_MATTER_ELSEWHERE != 0 {
+            return None;
+        }
+        let has = |bit: u16| flags & 1 << bit != 0;
+        let mut read = Self::default();
+        for _ in 0..(flags & FLAGS_BEFORE_HEADERS).count_ones() {
+            take_short(&mut rest)?;
+        }
+        if has(12) {
+            read.delivery_mode = Some(*rest.split_off_first()?);
+        }
+        if has(11) {
+            read.priority = Some(*rest.split_off_first()?);
+        }
+        if has(10) {
+            take_short(&mut rest)?;
+        }
+        if has(8) {
+            read.expiration = Some(take_short(&mut rest)?);
+        }
+        if has(7) {
+            take_short(&mut rest)?;
+        }
+        if has(6) {
+            rest.split_off(..8)?;
+        }
+        for _ in 0..(flags & FLAGS_BEHIND_TIMESTAMP).count_ones() {
+            take_short(&mut rest)?;
+        }
+        rest.is_empty().then_some(read)
+    }
+}
+
+#[inline]
+fn take_short<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = *rest.split_off_first()?;
+    rest.split_off(..usize::from(len))
+}
+
+/// Headers, reply-to and user-id, and what stands for nothing.
+const FLAGS_THAT_MATTER_ELSEWHERE: u16 = FLAG_HEADERS | 1 << 9 | 1 << 4 | !FLAGS_KNOWN;
+/// Type, app-id and cluster-id.
+const FLAGS_BEHIND_TIMESTAMP: u16 = 1 << 5 | 1 << 3 | 1 << 2;
 
 /// Brings properties that [`BasicProperties::decode`] accepted into the form in which they are
 /// delivered, without moving a byte: the flag bits that stand for nothing are cleared (C-24), and in

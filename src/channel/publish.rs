@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leveret_protocol::method::basic;
-use leveret_protocol::properties::canonicalize_headers_in_place;
+use leveret_protocol::properties::{Treatment, canonicalize_headers_in_place};
 use leveret_protocol::{BasicProperties, EncodedTable, Method, ReplyCode, Table};
 
 use super::routes::{Route, Routes};
@@ -83,8 +83,15 @@ impl Channel {
             let route = self.route(publish.method.exchange, publish.method.routing_key, s)?;
             return self.hand_over(&publish, &Understood::default(), route, false, s);
         }
-        let understood = self.understand(&publish, s)?;
         let main = publish.method.routing_key;
+        if let Some(treatment) = Treatment::decode(publish.properties)
+            && !is_reply_address(main)
+        {
+            // The exchange is checked before the expiration (P-01).
+            let route = self.route(publish.method.exchange, main, s)?;
+            return self.hand_over(&publish, &Understood::by(treatment)?, route, false, s);
+        }
+        let understood = self.understand(&publish, s)?;
         if understood.more_keys.is_empty() && understood.headers.is_none() && !is_reply_address(main) {
             let route = self.route(publish.method.exchange, main, s)?;
             return self.hand_over(&publish, &understood, route, false, s);
@@ -311,6 +318,16 @@ impl Channel {
 }
 
 impl Understood<'_> {
+    #[inline]
+    fn by(treatment: Treatment<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            persistent: treatment.delivery_mode == Some(2),
+            priority: treatment.priority,
+            ttl_ms: treatment.expiration.map(Expiration::parse).transpose()?,
+            ..Self::default()
+        })
+    }
+
     fn properties<'b>(&'b self, publish: &'b Publish<'_>) -> &'b [u8] {
         self.rewritten.as_deref().unwrap_or(publish.properties)
     }

@@ -1,3 +1,4 @@
+use leveret_protocol::properties::Treatment;
 use leveret_protocol::{
     BasicProperties, ContentHeader, FieldTable, FieldValue, PropertiesError, Table, canonicalize_headers_in_place,
 };
@@ -98,6 +99,32 @@ proptest! {
         prop_assert_eq!(&written, &raw);
         canonicalize_headers_in_place(&mut written);
         prop_assert_eq!(&written, &raw, "ours are canonical");
+    }
+
+    #[test]
+    fn the_treatment_is_what_the_properties_say(
+        raw in properties(),
+        elsewhere: bool,
+        cut in any::<prop::sample::Index>(),
+        more in prop::collection::vec(any::<u8>(), 0..3),
+    ) {
+        let all = BasicProperties::decode(&raw).unwrap();
+        let kept = if elsewhere { all } else { BasicProperties { headers: None, reply_to: None, user_id: None, ..all } };
+        let mut raw = Vec::new();
+        kept.encode(&mut raw);
+        let expected = (kept.headers.is_none() && kept.reply_to.is_none() && kept.user_id.is_none()).then_some(Treatment {
+            delivery_mode: kept.delivery_mode,
+            priority: kept.priority,
+            expiration: kept.expiration,
+        });
+        prop_assert_eq!(Treatment::decode(&raw), expected);
+        let cut_off = &raw[..cut.index(raw.len())];
+        let longer = [&raw[..], &more].concat();
+        for malformed in [cut_off, &longer] {
+            if BasicProperties::decode(malformed).is_err() {
+                prop_assert_eq!(Treatment::decode(malformed), None);
+            }
+        }
     }
 
     #[test]

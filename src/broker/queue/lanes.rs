@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::disk::Recovered;
-use super::ready::{Entry, Ready, Run, Wanted, footprint};
+use super::ready::{Entry, RUN_BYTES, Ready, Run, Wanted, footprint};
 use crate::broker::message::Message;
 use crate::broker::moment::Moment;
 
@@ -296,16 +296,19 @@ impl Lanes {
         if let Some(run) = self.first.page_out(window) {
             return Some((Lane::FIRST, run));
         }
-        let lanes = self.more.as_ref()?.lanes.len();
-        (0..lanes as u16).find_map(|priority| {
+        let more = self.more.as_ref().filter(|more| more.bytes > RUN_BYTES)?;
+        (0..more.lanes.len() as u16).find_map(|priority| {
             let priority = priority as u8;
             let run = self.in_lane(priority, |ready| ready.page_out(window))??;
             Some((Lane::of_priority(priority), run))
         })
     }
 
-    /// Changes a lane other than the first, and what is counted of it.
+    /// Changes a lane other than the first, and what is counted of it. None for the first, which has no place among the others.
     fn in_lane<T>(&mut self, priority: u8, change: impl FnOnce(&mut Ready) -> T) -> Option<T> {
+        if priority == self.base {
+            return None;
+        }
         let more = self.more.as_mut()?;
         let ready = more.lanes.get_mut(usize::from(priority))?;
         let (len, bytes, body) = (ready.len(), ready.bytes(), ready.body_bytes());

@@ -97,8 +97,8 @@ pub(super) const WINDOW_BYTES_TIGHT: usize = 2 * 1024 * 1024;
 /// Of the window this part stays at the head.
 const HEAD_SHARE: usize = 4;
 
-/// Runs of about this many bytes go to disk: one write each.
-const RUN_BYTES: usize = 1024 * 1024;
+/// Runs of about this many bytes go to disk: one write each. Less than that never goes there.
+pub(super) const RUN_BYTES: usize = 1024 * 1024;
 
 impl Ready {
     /// What the store has after a restart.

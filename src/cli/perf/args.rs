@@ -79,7 +79,13 @@ pub struct MessageArgs {
     /// Declare durable queues
     #[arg(long)]
     pub durable: bool,
-    /// An argument of the queues: an integer if it reads as one, else a string
+    /// Publish with this expiration, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub expiration: Option<u32>,
+    /// Publish with priorities from 0 to N, mixed
+    #[arg(long, value_name = "N")]
+    pub priorities: Option<u8>,
+    /// An argument of the queues: an integer or `true` or `false` if it reads as one, else a string
     #[arg(long, value_name = "KEY=VALUE", value_parser = queue_argument, value_delimiter = ',', action = ArgAction::Append)]
     pub queue_args: Vec<(String, FieldValue)>,
     /// Use publisher confirms, with at most N messages of each publisher unconfirmed; 0 for none
@@ -110,14 +116,35 @@ pub struct MessageArgs {
     #[arg(long, value_name = "N", group = "scenario", conflicts_with = "rate")]
     pub fill: Option<u64>,
     /// Consume all there is: behind --fill, or what an earlier run with --keep left
-    #[arg(long, conflicts_with_all = ["fanout", "topic_bindings", "slow_consumer"])]
+    #[arg(long, conflicts_with_all = ["fanout", "topic_bindings", "slow_consumer", "mass"])]
     pub drain: bool,
     /// Latency of one queue alone, and beside a flooded queue whose consumer reads nothing
     #[arg(long, group = "scenario")]
     pub slow_consumer: bool,
+    /// Latency of one queue alone, and beside another that has N messages (--mass-count) which meet their fate at once
+    #[arg(long, value_enum, value_name = "FATE", group = "scenario")]
+    pub mass: Option<Fate>,
+    /// Messages of --mass
+    #[arg(long, value_name = "N", default_value = "1000000", value_parser = clap::value_parser!(u64).range(1..))]
+    pub mass_count: u64,
     /// Messages a second that flood the queue of --slow-consumer
     #[arg(long, value_name = "N", default_value = "20000", value_parser = rate)]
     pub flood_rate: f64,
+}
+
+/// What happens to many messages at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fate {
+    /// Their time to live is over
+    Expire,
+    /// The same, and they go to another queue as dead letters
+    DeadLetter,
+    /// They are dropped at the head, since a large one wants their room
+    Drop,
+    /// The queue is purged
+    Purge,
+    /// The queue is deleted
+    Delete,
 }
 
 /// Kinds of runs without a stream of messages.
@@ -208,11 +235,9 @@ fn rate(text: &str) -> Result<f64, String> {
 
 fn queue_argument(text: &str) -> Result<(String, FieldValue), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| "it is not KEY=VALUE".to_owned())?;
-    let value = match value.parse::<i64>() {
-        Ok(number) => number.into(),
-        Err(_) => value.into(),
-    };
-    Ok((key.to_owned(), value))
+    let number = value.parse::<i64>().map(FieldValue::from);
+    let truth = value.parse::<bool>().map(FieldValue::from);
+    Ok((key.to_owned(), number.or(truth).unwrap_or_else(|_| value.into())))
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -233,10 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn queue_arguments_are_integers_or_strings() {
-        let args = parse("--queue-args x-queue-type=quorum,x-max-length=10").unwrap();
-        let expected =
-            [("x-queue-type".to_owned(), FieldValue::from("quorum")), ("x-max-length".to_owned(), FieldValue::I64(10))];
+    fn queue_arguments_are_integers_truths_or_strings() {
+        let args = parse("--queue-args x-queue-type=quorum,x-max-length=10,x-single-active-consumer=true").unwrap();
+        let expected = [
+            ("x-queue-type".to_owned(), FieldValue::from("quorum")),
+            ("x-max-length".to_owned(), FieldValue::I64(10)),
+            ("x-single-active-consumer".to_owned(), FieldValue::from(true)),
+        ];
         assert_eq!(args.messages.queue_args, expected);
     }
 

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
+use leveret_protocol::BasicProperties;
 use leveret_protocol::frame;
 use leveret_protocol::method::basic;
 
 /// What every message of a publisher is like.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MessageKind {
     /// The exchange published to.
     pub exchange: String,
@@ -17,6 +18,31 @@ pub(super) struct MessageKind {
     pub size: usize,
     /// Delivery mode 2.
     pub persistent: bool,
+    /// The time to live that each message carries, in milliseconds.
+    pub expiration: Option<u32>,
+    /// Messages carry priorities from 0 to this one.
+    pub priorities: Option<u8>,
+}
+
+impl MessageKind {
+    /// The properties of the n-th message in wire form.
+    fn properties(&self, n: usize) -> Vec<u8> {
+        let expiration = self.expiration.map(|ms| ms.to_string());
+        let properties = BasicProperties {
+            delivery_mode: self.persistent.then_some(2),
+            priority: self.priorities.map(|max| mixed(n) % (max.saturating_add(1))),
+            expiration: expiration.as_ref().map(|text| text.as_bytes()),
+            ..Default::default()
+        };
+        let mut encoded = Vec::new();
+        properties.encode(&mut encoded);
+        encoded
+    }
+}
+
+/// A number without order, the same in each run.
+const fn mixed(n: usize) -> u8 {
+    ((n as u32).wrapping_mul(0x9E37_79B1) >> 24) as u8
 }
 
 /// Consecutive publishes in wire form.
@@ -58,12 +84,9 @@ impl Block {
             routing_key: routing_key.as_bytes(),
             ..Default::default()
         };
-        let properties: &[u8] = match kind.persistent {
-            true => &[0x10, 0, 2],
-            false => &[0, 0],
-        };
+        let properties = kind.properties(self.ends.len());
         frame::write_method(&mut self.bytes, 1, &publish.into());
-        frame::write_content_header(&mut self.bytes, 1, kind.size as u64, properties);
+        frame::write_content_header(&mut self.bytes, 1, kind.size as u64, &properties);
         if stamped {
             self.stamps.push(Stamp { message: self.ends.len(), at: self.bytes.len() + frame::FRAME_HEADER_LEN });
         }
@@ -117,6 +140,7 @@ mod tests {
             routing_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             size,
             persistent: true,
+            ..MessageKind::default()
         }
     }
 
@@ -167,6 +191,23 @@ mod tests {
         assert_eq!(block.len(), 1);
         assert_eq!(publishes(block.take(5, |_| 2)).len(), 1);
         assert_eq!(block.len(), whole);
+    }
+
+    #[test]
+    fn priorities_are_mixed_and_all_of_them_come() {
+        let kind = MessageKind { priorities: Some(10), expiration: Some(5), ..MessageKind::default() };
+        let mut priorities: Vec<_> = (0..100)
+            .map(|n| {
+                let encoded = kind.properties(n);
+                let properties = BasicProperties::decode(&encoded).unwrap();
+                assert_eq!((properties.expiration, properties.delivery_mode), (Some(&b"5"[..]), None));
+                properties.priority.unwrap()
+            })
+            .collect();
+        assert!(!priorities.is_sorted());
+        priorities.sort_unstable();
+        priorities.dedup();
+        assert_eq!(priorities, (0..=10).collect::<Vec<_>>());
     }
 
     #[test]

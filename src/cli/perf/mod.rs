@@ -6,11 +6,12 @@
 //!
 //! - `args` are the options, `plan` what they mean.
 //! - `load` runs `publisher`s and `consumer`s and watches them; `messages` are the kinds of such
-//!   runs. `ping`, `churn` and `idle` are the others.
+//!   runs, `bystander` those that watch a queue beside another. `ping`, `churn` and `idle` are the others.
 //! - `client` is a connection, `report` what is printed.
 
 pub mod args;
 mod block;
+mod bystander;
 mod churn;
 mod client;
 mod confirms;

@@ -178,6 +178,7 @@ fn block(args: &PingArgs, queue: &str, publisher: &Client) -> Block {
         routing_keys: vec![queue.to_owned()],
         size: args.size,
         persistent: args.persistent,
+        ..MessageKind::default()
     };
     Block::new(&kind, publisher.frame_max(), 1)
 }

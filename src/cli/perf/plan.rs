@@ -58,6 +58,8 @@ fn publisher(args: &MessageArgs, exchange: &str, routing_keys: Vec<String>) -> P
             routing_keys,
             size: args.size,
             persistent: args.persistent,
+            expiration: args.expiration,
+            priorities: args.priorities,
         },
         confirm: args.confirm,
         flush_each: args.flush == Flush::Each,
