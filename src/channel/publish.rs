@@ -85,6 +85,7 @@ impl Channel {
         }
         let main = publish.method.routing_key;
         if let Some(treatment) = Treatment::decode(publish.properties)
+            && treatment.expiration.is_none_or(Expiration::is_plain)
             && !is_reply_address(main)
         {
             // The exchange is checked before the expiration (P-01).

@@ -1,4 +1,4 @@
-//! What the kernel says about a process: CPU time and memory.
+//! What the kernel says about a process: CPU time, memory and bytes written.
 
 use std::fs;
 
@@ -27,6 +27,11 @@ impl Process {
         let text = self.read("status")?;
         let bytes = |name| parse_kibibytes(&text, name).map_or(0, |kibibytes| kibibytes * 1024);
         Ok(Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") })
+    }
+
+    /// Bytes it has had written to storage so far, if the kernel tells us.
+    pub(super) fn written(self) -> Option<u64> {
+        parse_written(&self.read("io").ok()?)
     }
 
     /// Lets the peak begin anew, where the kernel allows that.
@@ -76,6 +81,10 @@ fn parse_kibibytes(status: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
+fn parse_written(io: &str) -> Option<u64> {
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
+}
+
 /// The kernel's interface speaks of 1/100 s on all architectures we run on.
 const NANOSECONDS_PER_TICK: u64 = 10_000_000;
 
@@ -88,6 +97,13 @@ mod tests {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 70 30 0 0 20 0 4 0 1 1 1";
         assert_eq!(parse_cpu_ticks(stat), Some(100));
         assert_eq!(parse_cpu_ticks("42 (a) S 1"), None);
+    }
+
+    #[test]
+    fn bytes_written_are_found_and_not_those_that_were_cancelled() {
+        let io = "rchar: 1\nwchar: 2\nwrite_bytes: 4096\ncancelled_write_bytes: 8192\n";
+        assert_eq!(parse_written(io), Some(4096));
+        assert_eq!(parse_written("cancelled_write_bytes: 8192\n"), None);
     }
 
     #[test]

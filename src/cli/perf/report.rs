@@ -16,7 +16,7 @@ pub(super) struct Report(Vec<(&'static str, Quantity)>);
 /// A quantity with its unit. What was not measured is None, in JSON null.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Quantity {
-    /// Bytes of memory.
+    /// Bytes of memory, or written for each message.
     Bytes(Option<u64>),
     /// CPU time as a multiple of the time that went by.
     Cores(Option<f64>),
@@ -74,6 +74,7 @@ impl Report {
             .with("confirm_us", percentiles(&measured.confirm))
             .with("lateness_us", percentiles(&measured.lateness))
             .with_cpu(measured.broker_cpu, measured.own_cpu, messages, measured.seconds)
+            .with("broker_written", Quantity::Bytes(measured.broker_written.and_then(|all| all.checked_div(messages))))
             .with_memory(measured.memory)
     }
 
@@ -220,6 +221,7 @@ mod tests {
             lateness: Latencies::default(),
             broker_cpu: Some(4_000),
             own_cpu: 1_000,
+            broker_written: Some(2_000),
             memory: None,
         }
     }
@@ -233,6 +235,7 @@ mod tests {
             "broker_cpu_ns",
             "broker_rss",
             "broker_rss_peak",
+            "broker_written",
             "confirm_us",
             "confirmed",
             "confirmed_per_s",
@@ -259,6 +262,7 @@ mod tests {
         let json = Report::new("throughput").with_measured(&measured()).to_json();
         assert_eq!((&json["published_per_s"], &json["delivered_per_s"]), (&json!(50.0), &json!(100.0)));
         assert_eq!((&json["broker_cpu_ns"], &json["own_cpu_ns"]), (&json!(20.0), &json!(5.0)));
+        assert_eq!(json["broker_written"], json!(10));
     }
 
     #[test]
