@@ -8,6 +8,9 @@ use super::outbox::Outbox;
 use super::queue::Queue;
 use super::timers::Timers;
 
+/// So often one call goes on with unfinished queues; then the tasks of others get their turn.
+const ROUNDS_MAX: usize = 16;
+
 /// Collected over a batch of changes and carried out once by [`Effects::apply`].
 #[derive(Default)]
 pub struct Effects {
@@ -85,8 +88,10 @@ impl Effects {
         std::mem::take(&mut self.notes)
     }
 
-    /// Wakes connections, publishes dead letters and goes on with unfinished queues, until nothing is left. Not to be called under a lock.
+    /// Wakes connections, publishes dead letters and goes on with unfinished queues, until nothing is left; what takes long is left to
+    /// whoever keeps the time. Not to be called under a lock.
     pub fn apply(&mut self) {
+        let mut rounds = 0;
         loop {
             // Wakes first: whoever has something to do can begin while the rest goes on.
             for outbox in self.wakes.drain(..) {
@@ -101,7 +106,11 @@ impl Effects {
             } else if let Some(queue) = self.unused.pop() {
                 queue.delete_if_unused(self);
             } else if let Some(queue) = self.unfinished.pop() {
-                queue.dispatch(self);
+                rounds += 1;
+                match rounds {
+                    ..=ROUNDS_MAX => queue.dispatch(self),
+                    _ => queue.dispatch_later(self),
+                }
             } else {
                 return;
             }

@@ -111,7 +111,7 @@ impl Channel {
         if queue.settings.single_active_consumer && queue.settings.queue_type == QueueType::Quorum {
             return Err(BrokerError::GetSingleActive { queue: name, vhost: s.vhost.name.to_string() }.into());
         }
-        if queue.is_first_on_disk(&s.peer.outbox) {
+        if queue.makes_wait(&s.peer.outbox, s.fx) {
             *s.later = true;
             return Ok(());
         }

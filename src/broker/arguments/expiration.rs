@@ -7,6 +7,9 @@ use super::term::{Encoding, Term, text};
 /// The width at which RabbitMQ breaks a printed term into lines.
 const LINE_WIDTH: usize = 80;
 
+/// So many digits are never too large.
+const SHORT: usize = 9;
+
 /// How long a message lives once it is in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiration;
@@ -14,6 +17,11 @@ pub struct Expiration;
 impl Expiration {
     /// The milliseconds that an `expiration` says: digits, with or without a sign in front.
     pub fn parse(expiration: &[u8]) -> Result<u64, ArgumentError> {
+        if let 1..=SHORT = expiration.len()
+            && expiration.iter().all(u8::is_ascii_digit)
+        {
+            return Ok(expiration.iter().fold(0, |ms, digit| ms * 10 + u64::from(digit - b'0')));
+        }
         let (negative, digits, rest) = split(expiration);
         if digits.is_empty() {
             return Err(invalid(expiration, &Term::Atom("no_integer")));

@@ -96,14 +96,18 @@ impl Consumers {
         }
     }
 
-    /// The active one joins those that wait, and the first of them is active.
+    /// The active one joins the end of those that wait, and the first of them is active; unless whoever was to take over has left.
     fn step_down(&mut self, active: u32) {
         self.move_to(active, Place::Waiting);
         if let Some(single) = self.single.as_mut() {
             single.active = None;
+            single.waiting.insert(0, active);
         }
         self.activate_next();
-        if let Some(single) = self.single.as_mut() {
+        if let Some(single) = self.single.as_mut()
+            && single.active != Some(active)
+        {
+            single.waiting.retain(|waiting| *waiting != active);
             single.waiting.push(active);
         }
     }

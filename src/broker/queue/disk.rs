@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::expiry::{EXPIRE_MAX, End};
 use super::lanes::Lane;
 use super::ready::{Entry, Run, WINDOW_BYTES_MAX, WINDOW_BYTES_TIGHT};
 use super::{DeliveryCounts, Queue, State};
@@ -264,8 +265,23 @@ impl Queue {
         self.page_out(&mut self.state.lock());
     }
 
-    /// Whether the first message must come from disk before basic.get can have it. Then the outbox is told when it is here.
-    pub fn is_first_on_disk(&self, getter: &Arc<Outbox>) -> bool {
+    /// Whether basic.get has to wait: more messages are over than go at once, or the first must come from disk. The outbox is told when
+    /// it can ask again.
+    pub fn makes_wait(self: &Arc<Self>, getter: &Arc<Outbox>, fx: &mut Effects) -> bool {
+        let timed = self.state.lock().is_timed();
+        let finished = match timed {
+            true => self.change(fx, |state, fx| {
+                state.end_delays(fx.now());
+                state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx)
+            }),
+            false => true,
+        };
+        if !finished {
+            if getter.disk_is_ready() {
+                fx.wake(getter.clone());
+            }
+            return true;
+        }
         let mut state = self.state.lock();
         if state.ready.has_next() || state.ready.is_empty() || state.paging.failed || state.deleted {
             return false;

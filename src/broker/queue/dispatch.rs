@@ -29,7 +29,7 @@ impl State {
                     break; // the timers go on where it is not finished
                 }
             }
-            let turn = if self.timed || self.consumers.takes_turns() { 1 } else { budget };
+            let turn = if self.consumers.takes_turns() { 1 } else { budget };
             budget -= self.deliver(queue, consumer, turn, fx).min(budget);
         }
         if let Some(limits) = self.rules.limits
@@ -55,7 +55,12 @@ impl State {
         let outbox = subscriber.outbox.clone();
         let mut run = outbox.deliver();
         let mut delivered = 0;
-        while delivered < max && self.ready.has_next() && run.has_room() && self.consumers.take_credit(key) {
+        let timed = self.timed;
+        while delivered < max && self.ready.has_next() && run.has_room() {
+            // What is over ends the run: it is for the caller to remove. The first is not, as the caller has seen.
+            if timed && delivered > 0 && self.is_first_over(fx.now(), End::Passed) || !self.consumers.take_credit(key) {
+                break;
+            }
             let Some(entry) = self.ready.pop() else { break };
             self.delivered += footprint(&entry.message) as u64;
             if no_ack {

@@ -73,6 +73,12 @@ impl State {
         is_over.then_some(place)
     }
 
+    /// Whether there is something for [`State::expire`].
+    #[inline]
+    pub(super) fn is_first_over(&self, now: Moment, end: End) -> bool {
+        self.first_over(now, end).is_some()
+    }
+
     /// Moves delayed messages whose time has come to the ready ones.
     pub(super) fn end_delays(&mut self, now: Moment) {
         while let Some(first) = self.delayed.first_entry()
@@ -109,6 +115,10 @@ impl State {
         let delayed = self.delayed.first_key_value().map_or(Moment::NEVER, |((at, _), _)| *at);
         let next =
             over.min(delayed).min(self.end_of_use()).min(self.stuck.as_deref().map_or(Moment::NEVER, Stuck::retry_at));
+        self.schedule_at(next, queue, fx);
+    }
+
+    fn schedule_at(&mut self, next: Moment, queue: &Arc<Queue>, fx: &mut Effects) {
         if next < self.scheduled {
             let before = std::mem::replace(&mut self.scheduled, next);
             if queue.home.timers.set(queue.timer, before, next, || Due::Queue(queue.clone())) {
@@ -151,6 +161,14 @@ impl Queue {
         });
         if unused {
             fx.unused(self.clone());
+        }
+    }
+
+    /// Its lock was held so often in a row that others must have their turn: whoever keeps the time goes on with it.
+    pub(in crate::broker) fn dispatch_later(self: &Arc<Self>, fx: &mut Effects) {
+        let mut state = self.state.lock();
+        if !state.deleted {
+            state.schedule_at(fx.now(), self, fx);
         }
     }
 

@@ -328,14 +328,14 @@ impl Queue {
         self.state.lock().consumers.set_channel_limit(consumer, limit);
     }
 
-    /// Takes the first message, if there is one, and tells how many are left (S-11). With `no_ack` it is gone, otherwise unacked.
+    /// Takes the first message, if there is one, and tells how many are left (S-11), when [`Queue::makes_wait`] says no. With `no_ack` it is gone, otherwise unacked.
     pub fn get(self: &Arc<Self>, no_ack: bool, fx: &mut Effects) -> Option<(Entry, usize)> {
         let mut state = self.state.lock();
         let charged = state.charged;
         state.touch(fx.now());
         if state.is_timed() {
             state.end_delays(fx.now());
-            while !state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx) {}
+            state.expire(self, End::Reached, &mut EXPIRE_MAX.clone(), fx);
         }
         let entry = state.ready.pop();
         match &entry {

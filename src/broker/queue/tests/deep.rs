@@ -112,7 +112,7 @@ impl Bench {
 
     /// What basic.get does: asks until the first message is in memory.
     fn get(&mut self) {
-        while self.queue.is_first_on_disk(&self.publisher) {
+        while self.queue.makes_wait(&self.publisher, &mut self.fx) {
             assert!(self.serve(), "it waits for nothing");
         }
         let expected = self.ready.pop_front();
@@ -320,7 +320,7 @@ fn a_deleted_queue_gives_back_what_was_on_its_way_to_disk_and_lets_go_who_waited
         let mut bench = Bench::new(durable);
         let getter = Arc::new(Outbox::new());
         bench.publish(400); // far more than may be on its way: the publisher is held back
-        while !bench.queue.is_first_on_disk(&getter) {
+        while !bench.queue.makes_wait(&getter, &mut bench.fx) {
             bench.queue.get(true, &mut bench.fx);
         }
         assert!(bench.queue.charged() > 16 << 20);

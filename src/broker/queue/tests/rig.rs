@@ -149,6 +149,8 @@ impl Rig {
 
     pub(super) fn get(&mut self, name: usize, channel: usize, no_ack: bool) {
         let q = self.named[name];
+        let getter = &self.peers[CONNECTION_OF[channel]].outbox;
+        while self.queues[q].makes_wait(getter, &mut self.fx) {}
         let got = self.queues[q].get(no_ack, &mut self.fx);
         self.fx.apply();
         let expected = self.model.get(q, channel, no_ack);
