@@ -29,7 +29,7 @@ impl Process {
         Ok(Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") })
     }
 
-    /// Bytes it has had written to storage so far, if the kernel tells us.
+    /// Bytes it has had written to storage so far, if the kernel tells us: in whole folios of the page cache.
     pub(super) fn written(self) -> Option<u64> {
         parse_written(&self.read("io").ok()?)
     }
