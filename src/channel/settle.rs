@@ -147,7 +147,7 @@ impl Channel {
             }
         }
         self.settle_all(settled, settlement, s);
-        settled_late.into_iter().for_each(|late| self.settled_late(late, s));
+        self.settled_all_late(settled_late, s);
         Ok(())
     }
 }

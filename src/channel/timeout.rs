@@ -101,6 +101,13 @@ impl Channel {
         }
     }
 
+    /// The same of many, once for each consumer: who has much to look through does it once.
+    pub(super) fn settled_all_late(&mut self, mut of: Vec<SubscriptionKey>, s: &mut Session<'_>) {
+        of.sort_unstable();
+        of.dedup();
+        of.into_iter().for_each(|of| self.settled_late(of, s));
+    }
+
     /// A consumer has settled something that was taken back from it.
     pub(super) fn settled_late(&mut self, of: SubscriptionKey, s: &mut Session<'_>) {
         let has_more = |timeouts: &Timeouts| timeouts.taken_back.values().any(|key| *key == of);

@@ -121,7 +121,7 @@ impl Channel {
             self.settle_all(unacked, settlement, s);
         }
         s.apply_batch();
-        late.into_iter().for_each(|(_, of)| self.settled_late(of, s));
+        self.settled_all_late(late.into_iter().map(|(_, of)| of).collect(), s);
         drop(group);
         if !taken {
             return Err(ChannelError::PartialCommit.into());
