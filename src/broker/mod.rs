@@ -45,7 +45,7 @@ pub use message::{Body, Life, Message, MoreKeys, Parts};
 pub use moment::Moment;
 pub use outbox::{Delivery, Forced, OUTBOX_BYTES_MAX, Outbox, Outgoing, Taken};
 pub use queue::{
-    ChannelLimit, ConsumerKey, Counts, DeliveryCounts, Entry, Hold, Lane, OnDisk, Queue, Recovered, Settled,
+    ChannelLimit, ConsumerKey, Counts, DeliveryCounts, Entry, Hold, Lane, OnDisk, Queue, Recovered, Refusable, Settled,
     Settlement, Subscriber,
 };
 pub use reply::{REPLY_TO, ReplyConsumers, ReplyRoute, is_reply_address};

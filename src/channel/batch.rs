@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::{Effects, Hold, Message, Outbox, Queue, Settled};
+use crate::broker::{Effects, Hold, Message, Outbox, Queue, Refusable, Settled};
 
 /// Handles in a batch before it is flushed in the middle of a read: bounds the memory of wide fan-outs.
 const HANDLES_MAX: usize = 64 * 1024;
@@ -21,6 +21,10 @@ pub struct Batch {
     /// Entry of each queue by its key, valid where the epoch is this batch's: a batch is of one connection, so of one vhost.
     by_key: Vec<(u32, u32)>,
     epoch: u32,
+    /// A queue may refuse something of it.
+    refusable: bool,
+    /// Publishes that a queue has refused: the channel, and which of its publishes.
+    refused: Vec<(u16, u64)>,
     /// Channels with publishes to confirm.
     confirming: Vec<u16>,
     /// Channels whose limit of unacked messages has room again.
@@ -32,14 +36,35 @@ struct Entry {
     queue: Option<Arc<Queue>>,
     messages: Vec<Message>,
     settled: Vec<Settled>,
+    refusable: Vec<Refusable>,
 }
 
 impl Batch {
-    /// Adds a message for a queue.
+    /// Adds a message for a queue; `publish` tells which of its channel's it is, should the queue refuse it.
     #[inline]
-    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message) {
+    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message, channel: u16, publish: u64) {
         self.handles += 1;
-        self.entry(queue).messages.push(message);
+        let may_refuse = queue.may_refuse();
+        let entry = self.entry(queue);
+        if may_refuse {
+            entry.refusable.push(Refusable { place: entry.messages.len(), channel, publish });
+        }
+        entry.messages.push(message);
+        self.refusable |= may_refuse;
+    }
+
+    /// Whether a queue may refuse something of it. Then it must be applied before anything is settled, which may make room.
+    #[inline]
+    pub fn may_be_refused(&self) -> bool {
+        self.refusable
+    }
+
+    /// What has been refused since this was last asked: channels, and which of their publishes, in order, each once.
+    pub fn take_refused(&mut self) -> Vec<(u16, u64)> {
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.sort_unstable();
+        refused.dedup();
+        refused
     }
 
     /// Adds a settled delivery of a queue.
@@ -81,9 +106,12 @@ impl Batch {
         let mut hold = None;
         for entry in &mut self.entries[..self.used] {
             if let Some(queue) = entry.queue.take() {
-                hold = queue.take_batch(&mut entry.messages, &mut entry.settled, publisher, fx).or(hold);
+                let Entry { messages, settled, refusable, .. } = entry;
+                hold = queue.take_batch(messages, settled, refusable, publisher, fx).or(hold);
+                self.refused.extend(refusable.drain(..).map(|refused| (refused.channel, refused.publish)));
             }
         }
+        self.refusable = false;
         (self.used, self.last, self.handles) = (0, 0, 0);
         self.epoch = self.epoch.wrapping_add(1);
         hold

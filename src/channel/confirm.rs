@@ -22,14 +22,10 @@ pub(super) struct Confirms {
 }
 
 impl Confirms {
-    /// Counts a publish.
-    pub(super) fn count(&mut self) {
+    /// Counts a publish. Gives its number.
+    pub(super) fn count(&mut self) -> u64 {
         self.published += 1;
-    }
-
-    /// The last publish was refused.
-    pub(super) fn refuse(&mut self) {
-        self.refused.push_back(self.published);
+        self.published
     }
 
     /// Tells of everything up to `last`: nacks what was refused, acks the rest.
@@ -66,6 +62,13 @@ impl Channel {
             s.out.method(self.number, &Method::ConfirmSelectOk(confirm::SelectOk {}));
         }
         Ok(())
+    }
+
+    /// A queue has refused this publish, later than all of which this was said before.
+    pub fn refuse(&mut self, publish: u64) {
+        if let Mode::Confirm(confirms) = &mut self.mode {
+            confirms.refused.push_back(publish);
+        }
     }
 
     /// All publishes so far have been taken or refused by their queues, and are durable once the journal has committed `logged`: tells

@@ -35,8 +35,7 @@ use self::subscription::{SubscriptionKey, Subscriptions};
 use self::timeout::Timeouts;
 use self::tx::Transaction;
 use crate::broker::{
-    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Hold, Message, Outbox, Queue, RouteScratch, Settlement,
-    VHost,
+    Broker, ChannelLimit, ConnectionId, Delivery, Effects, Hold, Outbox, Queue, RouteScratch, Settlement, VHost,
 };
 use crate::error::Error;
 use crate::output::Output;
@@ -95,16 +94,6 @@ impl Session<'_> {
         if let Some(hold) = self.batch.apply(&self.peer.outbox, self.fx) {
             *self.hold = Some(hold);
         }
-    }
-
-    /// Gives a message to a queue: by the batch, or at once if the queue may refuse it. False if it did (P-06).
-    #[inline]
-    fn publish_to(&mut self, queue: &Arc<Queue>, message: Message) -> bool {
-        if queue.may_refuse() {
-            return queue.offer(message, self.fx);
-        }
-        self.batch.publish(queue, message);
-        true
     }
 
     /// The queue is to be deleted with the connection.

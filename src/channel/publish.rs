@@ -264,14 +264,14 @@ impl Channel {
         replied: bool,
         s: &mut Session<'_>,
     ) -> Result<(), Error> {
-        match &mut self.mode {
-            Mode::Plain => {}
+        let number = match &mut self.mode {
+            Mode::Plain => 0,
             Mode::Confirm(confirms) => {
-                confirms.count();
                 s.batch.confirm(self.number);
+                confirms.count()
             }
             Mode::Transaction(_) => return self.hold(publish, understood, route, replied, s),
-        }
+        };
         let Some(message) = understood.message(publish, &route, s) else {
             if publish.method.mandatory && !replied {
                 understood.unroutable(publish).send_back(self.number, s);
@@ -279,16 +279,10 @@ impl Channel {
             return Ok(());
         };
         let Some((last, others)) = route.split_last() else { return Ok(()) };
-        let mut taken = true;
         for queue in others {
-            taken &= s.publish_to(queue, message.clone());
+            s.batch.publish(queue, message.clone(), self.number, number);
         }
-        taken &= s.publish_to(last, message);
-        if let Mode::Confirm(confirms) = &mut self.mode
-            && !taken
-        {
-            confirms.refuse();
-        }
+        s.batch.publish(last, message, self.number, number);
         Ok(())
     }
 

@@ -70,6 +70,9 @@ impl Channel {
         let (limited, done) = (subscription.limited, subscription.ended && subscription.unacked == 0);
         if let Some(queue) = &subscription.queue {
             let (consumer, got) = (subscription.holder, subscription.is_get);
+            if s.batch.may_be_refused() {
+                s.apply_batch();
+            }
             s.batch.settle(queue, Settled { consumer, got, settlement, entry: unacked.entry });
         }
         if done {

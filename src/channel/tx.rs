@@ -103,12 +103,11 @@ impl Channel {
         *s.pending -= bytes;
         // On disk all of it is there, or nothing.
         let group = s.broker.journal().map(|journal| journal.group());
-        let mut taken = true;
         for publication in publishes {
             match publication {
                 Publication::Routed { queues, message } => {
                     for queue in queues.iter() {
-                        taken &= s.publish_to(queue, message.clone());
+                        s.batch.publish(queue, message.clone(), self.number, 0);
                     }
                 }
                 Publication::Returned(unroutable) => unroutable.send_back(self.number, s),
@@ -123,7 +122,7 @@ impl Channel {
         s.apply_batch();
         self.settled_all_late(late.into_iter().map(|(_, of)| of).collect(), s);
         drop(group);
-        if !taken {
+        if !s.batch.take_refused().is_empty() {
             return Err(ChannelError::PartialCommit.into());
         }
         s.out.method(self.number, &Method::TxCommitOk(tx::CommitOk {}));

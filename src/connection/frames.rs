@@ -151,6 +151,11 @@ impl<S> Connection<S> {
         if scratch.fx.has_letters() {
             scratch.fx.apply(); // so that what the client asks next finds them
         }
+        for (number, publish) in scratch.batch.take_refused() {
+            if let Some(channel) = self.channels.open(number) {
+                channel.refuse(publish);
+            }
+        }
         let confirming = scratch.batch.take_confirming();
         self.confirm(&confirming, scratch);
         scratch.batch.reuse_confirming(confirming);

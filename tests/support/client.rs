@@ -18,6 +18,8 @@ pub(crate) const FAR: Duration = Duration::from_secs(8);
 pub(crate) struct Wire {
     stream: TcpStream,
     received: Vec<u8>,
+    /// What is to be written at once, while that is gathered.
+    held: Option<Vec<u8>>,
     /// The longest frame in bytes that bodies are cut into.
     pub(crate) frame_max: u32,
 }
@@ -32,12 +34,23 @@ impl Wire {
         let stream = TcpStream::connect(address).expect("a broker listens");
         stream.set_read_timeout(Some(FAR)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, received: Vec::new(), frame_max: 131_072 }
+        Self { stream, received: Vec::new(), held: None, frame_max: 131_072 }
     }
 
     /// Writes bytes. That the broker may have closed already is no error here: what it said is still to be read.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        match &mut self.held {
+            Some(held) => held.extend_from_slice(bytes),
+            None => drop(self.stream.write_all(bytes)),
+        }
+    }
+
+    /// Writes all that `write` sends with one call, so that the broker reads it at once.
+    pub(crate) fn at_once(&mut self, write: impl FnOnce(&mut Self)) {
+        self.held = Some(Vec::new());
+        write(self);
+        let held = self.held.take().unwrap_or_default();
+        self.raw(&held);
     }
 
     /// Ends the client's side of TCP.

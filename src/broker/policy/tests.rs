@@ -183,7 +183,7 @@ impl Place {
         };
         let message = Message::new(&mut Vec::new(), parts);
         let outbox = Arc::new(Outbox::new());
-        self.queue.take_batch(&mut vec![message; n], &mut Vec::new(), &outbox, &mut self.fx);
+        self.queue.take_batch(&mut vec![message; n], &mut Vec::new(), &mut Vec::new(), &outbox, &mut self.fx);
         self.fx.apply();
     }
 

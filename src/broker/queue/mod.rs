@@ -15,6 +15,7 @@ mod lanes;
 mod limits;
 mod pace;
 mod ready;
+mod refusal;
 mod removal;
 mod rules;
 mod settlement;
@@ -35,6 +36,7 @@ pub use disk::{OnDisk, Recovered};
 pub use lanes::Lane;
 pub use pace::Hold;
 pub use ready::Entry;
+pub use refusal::Refusable;
 pub use settlement::{Settled, Settlement};
 
 use self::consumers::Consumers;
@@ -45,7 +47,6 @@ use self::lanes::Lanes;
 use self::rules::Rules;
 use super::compat::Compat;
 use super::connection::ConnectionId;
-use super::dead_letter::Reason;
 use super::effects::Effects;
 use super::memory::Memory;
 use super::message::Message;
@@ -205,12 +206,14 @@ impl Queue {
         })
     }
 
-    /// Takes a batch: adds `messages`, applies `settled`, delivers. Both lists are left empty. A hold tells that the
-    /// publisher should not be read until its outbox is released or the hold has lasted its time.
+    /// Takes a batch: applies `settled`, adds `messages` but those of `refusable` that are too many, delivers. The first two lists are left
+    /// empty, the third with what was refused. A hold tells that the publisher should not be read until its outbox is released or the
+    /// hold has lasted its time.
     pub fn take_batch(
         self: &Arc<Self>,
         messages: &mut Vec<Message>,
         settled: &mut Vec<Settled>,
+        refusable: &mut Vec<Refusable>,
         publisher: &Arc<Outbox>,
         fx: &mut Effects,
     ) -> Option<Hold> {
@@ -220,7 +223,10 @@ impl Queue {
         if !settled.is_empty() {
             state.settle(self, settled, fx);
         }
-        state.publish(messages);
+        match refusable.is_empty() {
+            true => state.publish(messages),
+            false => state.publish_or_refuse(self, messages, refusable, fx),
+        }
         state.dispatch(self, fx);
         let log_is_behind = self.keep_up(&mut state, fx);
         let for_disk = published && self.waits_for_disk(&mut state, log_is_behind, publisher);
@@ -231,28 +237,10 @@ impl Queue {
         delivered.map(|delivered| Hold::new(self, for_disk, delivered))
     }
 
-    /// Whether it may refuse a message, so that its publisher must be told (P-06): then [`Queue::offer`] is the way to publish.
+    /// Whether it may refuse a message, so that its publisher must be told (P-06).
     #[inline]
     pub fn may_refuse(&self) -> bool {
         self.refuses.load(Ordering::Relaxed)
-    }
-
-    /// Adds one message unless that is too many. False if it was refused.
-    pub fn offer(self: &Arc<Self>, message: Message, fx: &mut Effects) -> bool {
-        self.change(fx, |state, fx| {
-            let limits = state.rules.limits.filter(|limits| limits.refuses());
-            let full = limits.filter(|limits| limits.would_exceed(&state.ready, message.body_len()));
-            match full {
-                None => state.take_letters(self, &mut vec![message], fx),
-                Some(limits) if limits.buries_refused() && !state.deleted => {
-                    state.charged += message.cost();
-                    let counts = DeliveryCounts::default();
-                    state.bury(self, Entry { position: 0, redelivered: false, counts, message }, Reason::MaxLength, fx);
-                }
-                Some(_) => {}
-            }
-            full.is_none()
-        })
     }
 
     /// Adds dead letters of other queues.

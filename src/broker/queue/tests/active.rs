@@ -150,7 +150,7 @@ impl World {
             };
             messages.push(Message::new(&mut Vec::new(), parts));
         }
-        self.queue.take_batch(&mut messages, &mut Vec::new(), &Arc::default(), &mut self.fx);
+        self.queue.take_batch(&mut messages, &mut Vec::new(), &mut Vec::new(), &Arc::default(), &mut self.fx);
     }
 
     fn consume(&mut self, prefetch: u32, priority: i64) {
@@ -189,7 +189,7 @@ impl World {
             self.ready.extend(entries.iter().map(id));
         }
         let settled = entries.into_iter().map(|entry| Settled { consumer, got: false, settlement, entry });
-        self.queue.take_batch(&mut Vec::new(), &mut settled.collect(), &Arc::default(), &mut self.fx);
+        self.queue.take_batch(&mut Vec::new(), &mut settled.collect(), &mut Vec::new(), &Arc::default(), &mut self.fx);
     }
 
     /// it held a delivery too long.

@@ -54,7 +54,7 @@ fn publish(queue: &Arc<Queue>, count: usize, body: &[u8], ttl_ms: Option<u64>, f
         Message::new(&mut Vec::new(), parts)
     };
     let mut messages = (0..count).map(message).collect();
-    queue.take_batch(&mut messages, &mut Vec::new(), &Arc::default(), fx);
+    queue.take_batch(&mut messages, &mut Vec::new(), &mut Vec::new(), &Arc::default(), fx);
 }
 
 /// Turns until nothing more happens by itself, each with how many messages then were ready.

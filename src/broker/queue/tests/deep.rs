@@ -107,7 +107,7 @@ impl Bench {
                 Message::new(&mut Vec::new(), parts)
             })
             .collect();
-        self.queue.take_batch(&mut messages, &mut Vec::new(), &self.publisher, &mut self.fx);
+        self.queue.take_batch(&mut messages, &mut Vec::new(), &mut Vec::new(), &self.publisher, &mut self.fx);
     }
 
     /// What basic.get does: asks until the first message is in memory.
@@ -138,7 +138,7 @@ impl Bench {
             self.ready.push_front((true, number));
         }
         let mut settled = vec![Settled { consumer: None, got: true, settlement, entry }];
-        self.queue.take_batch(&mut Vec::new(), &mut settled, &self.publisher, &mut self.fx);
+        self.queue.take_batch(&mut Vec::new(), &mut settled, &mut Vec::new(), &self.publisher, &mut self.fx);
     }
 
     fn purge(&mut self) {

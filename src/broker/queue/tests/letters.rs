@@ -143,7 +143,7 @@ impl World {
     }
 
     fn batch(&mut self, mut messages: Vec<Message>, mut settled: Vec<Settled>) {
-        self.queue.take_batch(&mut messages, &mut settled, &Arc::new(Outbox::new()), &mut self.fx);
+        self.queue.take_batch(&mut messages, &mut settled, &mut Vec::new(), &Arc::new(Outbox::new()), &mut self.fx);
     }
 
     fn publish(&mut self, count: usize, ttl_ms: Option<u64>) {

@@ -136,7 +136,7 @@ impl Rig {
             let mut none = Vec::new();
             let messages = if queue == q { &mut messages } else { &mut none };
             let outbox = &self.peers[publisher].outbox;
-            let wait = self.queues[queue].take_batch(messages, &mut settled, outbox, &mut self.fx);
+            let wait = self.queues[queue].take_batch(messages, &mut settled, &mut Vec::new(), outbox, &mut self.fx);
             self.fx.apply();
             assert!(messages.is_empty() && settled.is_empty());
             assert_eq!(
@@ -306,7 +306,7 @@ impl Rig {
         for item in held.into_iter().filter(|item| channels.contains(&item.channel)) {
             let mut settled = self.settled(&[(item, Settlement::Lose)]);
             let outbox = &self.peers[connection].outbox;
-            self.queues[item.queue].take_batch(&mut Vec::new(), &mut settled, outbox, &mut self.fx);
+            self.queues[item.queue].take_batch(&mut Vec::new(), &mut settled, &mut Vec::new(), outbox, &mut self.fx);
             self.fx.apply();
             self.model.batch(item.queue, &[], &[(item, Settlement::Lose)], connection);
         }
