@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::yield_now;
@@ -55,6 +56,8 @@ pub async fn keep_time(shared: Arc<Shared>) {
     loop {
         fx.set_now(shared.clock.now());
         while shared.broker.on_time(&mut fx) {
+            // Another worker that was woken on this processor would wait for the end of a time slice, which is milliseconds.
+            thread::yield_now();
             yield_now().await;
             fx.set_now(shared.clock.now());
         }

@@ -15,7 +15,7 @@ use crate::broker::moment::Moment;
 use crate::broker::timers::Due;
 
 /// Messages that expire under one hold of a queue's lock; then others get their turn.
-pub(super) const EXPIRE_MAX: usize = 512;
+pub(super) const EXPIRE_MAX: usize = 64;
 
 /// Times to live that a queue remembers when policies change; then the oldest messages go by a later one.
 const EARLIER_TTLS_MAX: usize = 16;
