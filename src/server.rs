@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::connection::{self, Shared};
-use crate::persistence::{self, Persistence, PersistenceError};
+use crate::persistence::{self, CloseError, Persistence, PersistenceError};
 use crate::store;
 
 /// Connections that wait to be accepted.
@@ -52,9 +52,9 @@ pub enum ServeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Persistence(#[from] PersistenceError),
-    /// The store failed while the broker ran: it has ended, so that nothing is confirmed that is not kept.
-    #[error("the store failed, so the broker has ended: {0}")]
-    Store(String),
+    /// The store failed while the broker ran, which has ended so that nothing is confirmed that is not kept; or it cannot be closed.
+    #[error(transparent)]
+    Store(#[from] CloseError),
 }
 
 /// How often it is looked whether queues should keep less in memory.
@@ -93,7 +93,7 @@ impl Server {
     /// Serves until `shutdown` is done; then closes every connection with 320, gives them a few seconds, and closes the store.
     ///
     /// # Errors
-    /// The store has failed.
+    /// The store has failed, or cannot be closed in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let keep_time = tokio::spawn(connection::keep_time(self.shared.clone()));
@@ -101,7 +101,7 @@ impl Server {
             () = self.accept(&alive) => {}
             () = shutdown => {}
             () = self.save_memory() => {}
-            error = failed(self.persistence.as_ref()) => return Err(ServeError::Store(error)),
+            error = failed(self.persistence.as_ref()) => return Err(CloseError::Failed(error).into()),
         }
         drop((self.listener, alive));
         info!(connections = self.shared.broker.connection_count(), "shutting down");
@@ -109,7 +109,8 @@ impl Server {
         let _ = time::timeout(SHUTDOWN_PATIENCE, all_gone.recv()).await;
         keep_time.abort();
         if let Some(persistence) = self.persistence {
-            let _ = tokio::task::spawn_blocking(move || persistence.close()).await;
+            let closed = tokio::task::spawn_blocking(move || persistence.close()).await;
+            closed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         }
         Ok(())
     }

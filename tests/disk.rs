@@ -86,3 +86,38 @@ fn a_disk_that_refuses_ends_the_broker_with_an_error() {
     let found = drain(&mut kept.start().open(), "q").len() as u64;
     assert!(found > confirmed && found <= confirmed + 2, "{found} of {confirmed} and one from before");
 }
+
+#[test]
+fn a_last_checkpoint_that_is_refused_is_an_error_and_nothing_is_lost() {
+    let kept = with_one_message();
+    let broker = kept.start();
+    publish_all(&mut broker.open(), "q", &["two"]);
+    symlink("/dev/full", kept.path().join("checkpoint.new")).unwrap();
+    let (status, said) = broker.terminate();
+    let last = said.lines().last().unwrap_or_default();
+    assert!(
+        !status.success() && last.starts_with("leveret: the last checkpoint cannot be written: "),
+        "{status}: {said}"
+    );
+    assert!(last.ends_with("nothing that was confirmed is lost, and the next start reads it from the log"), "{said}");
+    assert!(!said.contains("the store has failed"), "{said}");
+    let _ = std::fs::remove_file(kept.path().join("checkpoint.new"));
+    let broker = kept.start();
+    assert_eq!(drain(&mut broker.open(), "q"), ["one", "two"]);
+    assert!(broker.stop().success());
+}
+
+/// What is not confirmed by the end is lost, and that is an error too.
+#[test]
+fn a_log_that_cannot_be_written_to_its_end_is_an_error() {
+    let kept = with_one_message();
+    let broker = kept.start();
+    (1..=9).for_each(|n: u32| symlink("/dev/full", kept.path().join(format!("log/{n:016x}.log"))).unwrap());
+    let mut c = broker.open();
+    c.call(confirm::Select::default());
+    c.publish_as(1, publish("", "q"), &persistent(), b"two");
+    broker.says("nearly full");
+    let (status, said) = broker.terminate();
+    let last = said.lines().last().unwrap_or_default();
+    assert!(!status.success() && last.starts_with("leveret: the store failed"), "{status}: {said}");
+}

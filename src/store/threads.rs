@@ -39,8 +39,13 @@ const AT_ONCE: usize = 64;
 /// A store at work.
 pub struct Store<P> {
     to_keeper: Sender<ToKeeper<P>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
     _lock: Lock,
+}
+
+struct Threads {
+    log: JoinHandle<()>,
+    keeper: JoinHandle<Result<(), StoreError>>,
 }
 
 enum ToKeeper<P> {
@@ -128,11 +133,13 @@ pub(super) fn start<P: Payload>(
         last_look: None,
         blocked_until: None,
     };
-    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for two more threads")
-    };
-    let threads = vec![spawn("log", Box::new(|| writer.run())), spawn("keeper", Box::new(|| keeping.run()))];
-    Store { to_keeper, threads: Mutex::new(threads), _lock: lock }
+    let log = spawn("log", || writer.run());
+    let keeper = spawn("keeper", || keeping.run());
+    Store { to_keeper, threads: Mutex::new(Some(Threads { log, keeper })), _lock: lock }
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for two more threads")
 }
 
 impl<P: Payload> Store<P> {
@@ -142,15 +149,15 @@ impl<P: Payload> Store<P> {
     }
 
     /// Waits until the closed journal is written, writes the last checkpoint and ends the threads.
-    pub fn close(&self) {
-        let mut threads = self.threads.lock().drain(..).collect::<Vec<_>>().into_iter();
-        if let Some(log) = threads.next() {
-            let _ = log.join();
-        }
+    ///
+    /// # Errors
+    /// The last checkpoint cannot be written. Nothing is lost: the one before holds on, and the log has what came since. That the store
+    /// has failed before is told to the sink alone.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let Some(Threads { log, keeper }) = self.threads.lock().take() else { return Ok(()) };
+        let _ = log.join();
         let _ = self.to_keeper.send(ToKeeper::Close);
-        for thread in threads {
-            let _ = thread.join();
-        }
+        keeper.join().unwrap_or(Ok(()))
     }
 }
 
@@ -255,14 +262,14 @@ struct Keeping<P> {
 }
 
 impl<P: Payload> Keeping<P> {
-    fn run(mut self) {
+    fn run(mut self) -> Result<(), StoreError> {
         let mut busy = false;
         loop {
             match self.from_others.recv_timeout(if busy { Duration::ZERO } else { TICK }) {
                 Ok(ToKeeper::Close) => break,
                 Ok(first) => self.take(first),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             let mut closing = false;
             for _ in 0..AT_ONCE {
@@ -288,7 +295,7 @@ impl<P: Payload> Keeping<P> {
                 }
             };
         }
-        self.close();
+        self.close()
     }
 
     fn take(&mut self, message: ToKeeper<P>) {
@@ -373,19 +380,14 @@ impl<P: Payload> Keeping<P> {
         }
     }
 
-    fn close(mut self) {
+    fn close(mut self) -> Result<(), StoreError> {
         while self.writing {
             match self.from_others.recv() {
                 Ok(message) => self.take(message),
-                Err(_) => return,
+                Err(_) => return Ok(()),
             }
         }
-        if self.health.is_failed() {
-            return;
-        }
-        if let Err(error) = self.last_checkpoint() {
-            self.health.fail(error);
-        }
+        if self.health.is_failed() { Ok(()) } else { self.last_checkpoint() }
     }
 
     fn last_checkpoint(&mut self) -> Result<(), StoreError> {

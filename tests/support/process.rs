@@ -174,9 +174,14 @@ impl Process {
 
     /// SIGTERM, and its exit.
     pub(crate) fn stop(self) -> ExitStatus {
+        self.terminate().0
+    }
+
+    /// SIGTERM, its exit, and all that it said on stderr.
+    pub(crate) fn terminate(self) -> (ExitStatus, String) {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()));
-        self.ends().0
+        self.ends()
     }
 
     /// Waits until it ends by itself: its exit, and all that it said on stderr.

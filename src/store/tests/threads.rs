@@ -134,9 +134,14 @@ impl AtWork {
 
     /// Ends the threads. Gives the disk.
     fn close(self) -> SimDisk {
+        let (disk, closed) = self.try_close();
+        closed.unwrap();
+        disk
+    }
+
+    fn try_close(self) -> (SimDisk, Result<(), StoreError>) {
         self.journal.close();
-        self.store.close();
-        self.disk
+        (self.disk, self.store.close())
     }
 
     /// Nothing more is confirmed, the broker hears of an error that says `what`, and what was confirmed survives a power cut.
@@ -234,6 +239,28 @@ fn an_orderly_stop_does_not_wait_for_space() {
     at_work.close();
     assert_eq!(journal.committed(), 0);
     assert!(told.failure().starts_with("cannot write 'log/"));
+}
+
+/// The checkpoint before holds on.
+#[test]
+fn a_last_checkpoint_that_is_refused_is_told_and_nothing_is_lost() {
+    for (call, error) in [(Call::Write, Errno::NOSPC), (Call::Write, Errno::IO), (Call::Sync, Errno::IO)] {
+        for dir in ["", "queues/0000000000000001"] {
+            let mut at_work = AtWork::new(Durability::Group);
+            let last = (0..5).map(|_| at_work.publish()).last().unwrap();
+            at_work.confirmed(last);
+            at_work.refuse(call, dir, error);
+            let told = at_work.told.clone();
+            let (disk, closed) = at_work.try_close();
+            let said = closed.unwrap_err().to_string();
+            assert!(said.contains(if dir.is_empty() { "'checkpoint" } else { "'queues/" }), "{said}");
+            assert!(told.all.lock().is_empty(), "{:?}", told.all.lock());
+            disk.refuse(None);
+            disk.crash();
+            let recovered = AtWork::on(disk, Durability::Group).1;
+            assert!(!recovered.clean && recovered.queues[0].count == last, "{recovered:?}");
+        }
+    }
 }
 
 /// Pages go to segments, which the keeper writes: the log goes on meanwhile.
