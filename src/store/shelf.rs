@@ -182,8 +182,7 @@ impl Shelf {
                 if !lasting {
                     segment.settle(position, position);
                 }
-                let mark = self.marks.get(&position).copied().unwrap_or(0);
-                loaded.push(Loaded { position, redelivered: position <= self.delivered_before, mark, message });
+                loaded.push(self.give_back(position, message));
                 taken += len;
                 if taken >= bytes {
                     break;
@@ -195,6 +194,12 @@ impl Shelf {
             }
         }
         Ok(loaded)
+    }
+
+    /// A message as its queue gets it back.
+    pub(super) fn give_back<P>(&self, position: u64, message: P) -> Loaded<P> {
+        let mark = self.marks.get(&position).copied().unwrap_or(0);
+        Loaded { position, redelivered: position <= self.delivered_before, mark, message }
     }
 
     /// The next wanted positions in order, each with its segment; and where to go on if there are more.

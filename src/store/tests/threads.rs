@@ -1,7 +1,7 @@
 //! The two threads on a disk that refuses.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rustix::io::Errno;
@@ -51,6 +51,10 @@ impl Told {
             let waited = self.more.wait_for(&mut all, Duration::from_secs(60));
             assert!(!waited.timed_out(), "not told: {all:?}");
         }
+    }
+
+    fn paged_out(&self) -> usize {
+        self.all.lock().iter().filter(|event| **event == Event::PagedOut).count()
     }
 
     fn failure(&self) -> String {
@@ -126,6 +130,13 @@ impl AtWork {
 
     fn confirmed(&self, position: u64) {
         self.wait_until("confirmed", || self.journal.committed() >= position);
+    }
+
+    /// While the disk refuses, however often that is tried, publishers are told once.
+    fn stays_low(&self) {
+        let tries = self.disk.refused();
+        self.wait_until("tried again", || self.disk.refused() > tries + 5);
+        assert_eq!(*self.told.all.lock(), [Event::Low(true)]);
     }
 
     fn refuse(&self, call: Call, dir: &'static str, error: Errno) {
@@ -275,12 +286,74 @@ fn pages_wait_for_space_and_confirms_do_not() {
     at_work.told.wait_for(|event| *event == Event::Low(true));
     let second = at_work.publish();
     at_work.confirmed(second);
-    assert!(!at_work.told.all.lock().contains(&Event::PagedOut));
+    at_work.stays_low();
     at_work.disk.refuse(None);
-    at_work.told.wait_for(|event| *event == Event::PagedOut);
+    at_work.told.wait_for(|event| *event == Event::Low(false));
+    assert_eq!(*at_work.told.all.lock(), [Event::Low(true), Event::PagedOut, Event::Low(false)]);
     at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: 2, bytes: 1000 });
     at_work.told.wait_for(|event| *event == Event::Loaded(1));
     at_work.close();
+}
+
+/// They are those who make room.
+#[test]
+fn consumers_get_what_waits_for_space() {
+    let mut at_work = AtWork::new(Durability::Group);
+    at_work.refuse(Call::Write, "queues/0000000000000001", Errno::NOSPC);
+    let last = (0..5).map(|_| at_work.publish()).last().unwrap();
+    let text = |id| (id, Text { id, lasting: true, shared: false, len: 100 });
+    for run in [vec![text(1), text(2)], vec![text(3)], vec![text(4), text(5)]] {
+        at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    }
+    at_work.confirmed(last);
+    at_work.told.wait_for(|event| *event == Event::Low(true));
+    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: 6, bytes: 400 });
+    at_work.told.wait_for(|event| *event == Event::Loaded(4));
+    // Two runs are back as a whole.
+    at_work.wait_until("taken back", || at_work.told.paged_out() == 2);
+    at_work.disk.refuse(None);
+    at_work.wait_until("paged out", || at_work.told.paged_out() == 3);
+    at_work.store.request(Request::Load { queue: QUEUE, from: 5, to: 6, bytes: 400 });
+    at_work.told.wait_for(|event| *event == Event::Loaded(1));
+    let disk = at_work.close();
+    assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last);
+}
+
+/// A quota is used up: there is space, but not for us.
+#[test]
+fn a_refused_checkpoint_is_written_before_publishers_go_on() {
+    let mut at_work = AtWork::new(Durability::Group);
+    at_work.refuse(Call::Write, "", Errno::DQUOT);
+    while !at_work.told.all.lock().contains(&Event::Low(true)) {
+        let position = at_work.publish();
+        at_work.confirmed(position);
+    }
+    at_work.stays_low();
+    let logs = |disk: &SimDisk| disk.files().iter().filter(|(path, _)| path.starts_with("log")).count();
+    let before = logs(&at_work.disk);
+    at_work.disk.refuse(None);
+    at_work.told.wait_for(|event| *event == Event::Low(false));
+    assert_eq!(*at_work.told.all.lock(), [Event::Low(true), Event::Low(false)]);
+    assert!(logs(&at_work.disk) <= before && at_work.disk.files().iter().any(|(path, _)| path.ends_with("checkpoint")));
+    at_work.close();
+}
+
+/// Segments cannot be written and the log is as far ahead of them as it may be.
+#[test]
+fn an_orderly_stop_does_not_wait_for_the_keeper() {
+    let mut at_work = AtWork::new(Durability::Group);
+    at_work.refuse(Call::Write, "queues/0000000000000001", Errno::NOSPC);
+    let mut last = 0;
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_millis(500) {
+        if at_work.journal.committed() >= last {
+            (last, since) = (at_work.publish(), Instant::now());
+        }
+    }
+    let (disk, closed) = at_work.try_close();
+    assert!(closed.unwrap_err().to_string().contains("'queues/"));
+    disk.refuse(None);
+    assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last);
 }
 
 /// What a checkpoint makes free is lost if it was not flushed.
@@ -354,7 +427,7 @@ fn the_flush_of_the_interval_comes_though_nothing_else_does() {
 fn a_writer_with_a_deadline_gets_an_empty_group_when_it_has_passed() {
     let journal = Journal::<Text>::new();
     let mut group = Group::default();
-    let passed = Some(std::time::Instant::now());
+    let passed = Some(Instant::now());
     assert!(journal.take(&mut group, NEVER, passed));
     assert!(group.ops.is_empty());
 }
