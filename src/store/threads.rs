@@ -1,5 +1,7 @@
 //! The store at work: a thread that writes and flushes the log, and one that keeps what was written.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -47,8 +49,8 @@ pub struct Store<P> {
 }
 
 struct Threads {
-    log: JoinHandle<()>,
-    keeper: JoinHandle<Result<(), StoreError>>,
+    log: JoinHandle<Option<()>>,
+    keeper: JoinHandle<Option<Result<(), StoreError>>>,
 }
 
 enum ToKeeper<P> {
@@ -139,7 +141,7 @@ pub(super) fn start<P: Payload>(
         spares,
         from_others,
         to_self: to_keeper.clone(),
-        health,
+        health: health.clone(),
         disk_free_limit: options.disk_free_limit,
         writing: false,
         last_written: Instant::now(),
@@ -147,13 +149,27 @@ pub(super) fn start<P: Payload>(
         refused: None,
         checkpoint_refused: false,
     };
-    let log = spawn("log", || writer.run());
-    let keeper = spawn("keeper", || keeping.run());
+    let room = "the system has room for two more threads";
+    let log = spawn("log", &health, || writer.run()).expect(room);
+    let keeper = spawn("keeper", &health, || keeping.run()).expect(room);
     Store { to_keeper, threads: Mutex::new(Some(Threads { log, keeper })), _lock: lock }
 }
 
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for two more threads")
+/// Starts a thread. A bug of ours in it is a failure of the store: without it nothing would be confirmed any more, and nobody told.
+fn spawn<P: Payload, T: Send + 'static>(
+    name: &'static str,
+    health: &Arc<Health<P>>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<Option<T>>> {
+    let health = health.clone();
+    let guarded = move || {
+        let done = catch_unwind(AssertUnwindSafe(work)).ok();
+        if done.is_none() {
+            health.fail(StoreError::Panicked { thread: name });
+        }
+        done
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(guarded)
 }
 
 impl<P: Payload> Store<P> {
@@ -171,7 +187,7 @@ impl<P: Payload> Store<P> {
         let Some(Threads { log, keeper }) = self.threads.lock().take() else { return Ok(()) };
         let _ = log.join();
         let _ = self.to_keeper.send(ToKeeper::Close);
-        keeper.join().unwrap_or(Ok(()))
+        keeper.join().ok().flatten().unwrap_or(Ok(()))
     }
 }
 
@@ -386,9 +402,7 @@ impl<P: Payload> Keeping<P> {
             let result = job.run(&*disk);
             let _ = done.send(ToKeeper::Checkpointed(job, result));
         };
-        thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(write)
+        spawn("checkpoint", &self.health, write)
             .map_err(StoreError::io("start a thread for", super::checkpoint::FILE))?;
         self.writing = true;
         Ok(false)
@@ -412,10 +426,11 @@ impl<P: Payload> Keeping<P> {
     }
 
     fn close(mut self) -> Result<(), StoreError> {
-        while self.writing {
-            match self.from_others.recv() {
+        while self.writing && !self.health.is_failed() {
+            match self.from_others.recv_timeout(TICK) {
                 Ok(message) => self.take(message),
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
         if self.health.is_failed() { Ok(()) } else { self.last_checkpoint() }

@@ -1,5 +1,6 @@
 //! The two threads on a disk that refuses.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -420,6 +421,26 @@ fn the_flush_of_the_interval_comes_though_nothing_else_does() {
     let journal = at_work.journal.clone();
     at_work.close();
     assert!(journal.committed() <= last && journal.committed() < later);
+}
+
+/// Otherwise publishers would wait for ever.
+#[test]
+fn a_thread_that_panics_ends_the_broker() {
+    let mut at_work = AtWork::new(Durability::Group);
+    let first = at_work.publish();
+    let run = vec![(1, Text { id: 1, lasting: true, shared: false, len: 100 })];
+    at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    at_work.told.wait_for(|event| *event == Event::PagedOut);
+    at_work.confirmed(first);
+    let segment = Path::new("queues/0000000000000001/00000001.seg");
+    at_work.disk.change(segment, |bytes| *bytes.last_mut().unwrap() ^= 1);
+    // Who is told expects no error here.
+    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: 2, bytes: 1000 });
+    assert_eq!(at_work.told.failure(), "the thread 'keeper' of the store has panicked");
+    at_work.publish();
+    let (journal, told) = (at_work.journal.clone(), at_work.told.clone());
+    at_work.close();
+    assert_eq!(journal.committed(), first, "{:?}", told.all.lock());
 }
 
 /// The store is asked for the flush at the interval's end and not later.
