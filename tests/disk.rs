@@ -169,6 +169,29 @@ fn c_27_a_declare_that_waits_for_space_holds_up_its_channel_alone() {
     c.expect(1, "channel.close");
 }
 
+/// Deliveries are logged too, but no answer rests on that.
+#[test]
+fn c_27_who_changes_nothing_does_not_wait_for_space() {
+    let kept = with_one_message();
+    let broker = kept.start();
+    let _full = Full::disk(&kept);
+    let mut c = broker.open();
+    for method in
+        [Method::from(consume("q", "t")), queue::Declare { queue: "q", passive: true, ..Default::default() }.into()]
+    {
+        c.send(1, method);
+    }
+    c.expect(1, "basic.consume-ok");
+    assert_eq!(c.deliver().body, b"one");
+    c.expect(1, "queue.declare-ok");
+    c.call(channel_close());
+    c.open_channel(1);
+    c.call(queue::Declare { queue: "transient", ..Default::default() });
+    c.call(confirm::Select::default());
+    c.publish_as(1, publish("", "transient"), &BasicProperties::default(), b"1");
+    c.expect(1, "basic.ack");
+}
+
 #[test]
 fn c_17_heartbeats_go_on_while_a_declare_waits_for_space() {
     let kept = with_one_message();

@@ -343,7 +343,10 @@ impl<S> Connection<S> {
         if !settles {
             self.flush(scratch);
         }
-        let output = may_be_logged(id).then(|| std::mem::take(&mut self.output));
+        let output = may_be_logged(id).then(|| {
+            scratch.fx.take_logged(); // what came before needs no answer, or has it
+            std::mem::take(&mut self.output)
+        });
         let result = match method {
             Method::ChannelOpen(_) => Err(ConnectionError::SecondChannelOpen.into()),
             Method::ChannelClose(_) => {
