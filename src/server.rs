@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -24,6 +25,9 @@ const HANDSHAKES_MAX: usize = 4096;
 
 /// After accept failed, for example because file descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Of the files that the system lets us have open so many are no sockets: the store's, the standard streams, the runtime's own.
+const FILES_MAX: u64 = 64;
 
 /// At shutdown connections are waited for this long after they were told (C-29).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(4);
@@ -127,7 +131,7 @@ impl Server {
     }
 
     async fn accept(&self, alive: &mpsc::Sender<()>) {
-        let sockets_max = self.shared.config.connections_max.saturating_add(HANDSHAKES_MAX);
+        let sockets_max = self.shared.config.connections_max.saturating_add(HANDSHAKES_MAX).min(sockets_allowed());
         loop {
             match self.listener.accept().await {
                 Ok((socket, peer)) if alive.strong_count() <= sockets_max => self.spawn(socket, peer, alive.clone()),
@@ -157,6 +161,15 @@ async fn failed(persistence: Option<&Persistence>) -> String {
         Some(persistence) => persistence.failed().await,
         None => std::future::pending().await,
     }
+}
+
+/// How many sockets leave enough open files to the store, which could not write without them. We take as many as the system gives.
+fn sockets_allowed() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let more = Rlimit { current: limit.maximum, ..limit };
+    let limit = if setrlimit(Resource::Nofile, more).is_ok() { more } else { limit };
+    let sockets = limit.current.map(|files| files.saturating_sub(FILES_MAX).max(1));
+    sockets.and_then(|sockets| usize::try_from(sockets).ok()).unwrap_or(usize::MAX)
 }
 
 /// The configured address, for messages.

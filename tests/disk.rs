@@ -232,3 +232,19 @@ fn c_21_a_connection_can_be_closed_while_it_waits_for_space() {
     assert_eq!(c.deliver().body, b"one");
     assert!(!broker.stop().success());
 }
+
+/// The log's first file, segments and checkpoints are opened when they are needed.
+#[test]
+fn clients_leave_the_store_the_files_that_it_needs() {
+    let kept = Kept::new();
+    let broker = kept.start_limited("ulimit -n 80");
+    let mut c = broker.open();
+    let crowd: Vec<_> = (0..100).map(|_| broker.connect()).collect();
+    broker.says("too many sockets");
+    c.call(durable("q"));
+    publish_all(&mut c, "q", &["one"]);
+    drop(crowd);
+    let (status, said) = broker.terminate();
+    assert!(status.success() && !said.contains("cannot accept"), "{status}: {said}");
+    assert_eq!(drain(&mut kept.start().open(), "q"), ["one"]);
+}
