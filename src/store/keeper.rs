@@ -172,13 +172,15 @@ impl<P: Payload> Keeper<P> {
         }
     }
 
-    /// What is settled is not taken to disk any more.
+    /// What is not wanted any more is not taken to disk. With a full disk much may wait, and be settled one by one.
     fn leave_out(&mut self, queue: QueueId, first: u64, last: u64) {
         for request in &mut self.waiting {
             if let Request::PageOut { queue: of, run, .. } = request
                 && *of == queue
             {
-                run.retain(|(position, _)| !(first..=last).contains(position));
+                let from = run.partition_point(|(position, _)| *position < first);
+                let to = run.partition_point(|(position, _)| *position <= last);
+                run.drain(from..to);
             }
         }
     }
@@ -190,6 +192,9 @@ impl<P: Payload> Keeper<P> {
 
     /// Takes a request; it is served in its turn.
     pub(super) fn request(&mut self, request: Request<P>) {
+        if let Request::Discard { queue, first, last } = request {
+            self.leave_out(queue, first, last);
+        }
         self.waiting.push_back(request);
     }
 
@@ -199,7 +204,7 @@ impl<P: Payload> Keeper<P> {
     /// # Errors
     /// The disk is full: messages cannot be taken out of memory, and it can be tried again. Or it fails.
     pub(super) fn serve(&mut self, may_write: bool, sink: &dyn Sink<P>) -> Result<(), StoreError> {
-        let mut held_up: Vec<QueueId> = Vec::new();
+        let mut held_up: HashSet<QueueId, RandomState> = HashSet::default();
         let mut full = None;
         for request in std::mem::take(&mut self.waiting) {
             let queue = request.queue();
@@ -224,7 +229,7 @@ impl<P: Payload> Keeper<P> {
                             Err(error) => return Err(error),
                         }
                     }
-                    held_up.push(queue);
+                    held_up.insert(queue);
                     self.waiting.push_back(Request::PageOut { queue, lasting, run });
                 }
                 Request::Discard { queue, first, last } => self.discard(queue, first, last),
