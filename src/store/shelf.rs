@@ -209,7 +209,8 @@ impl Shelf {
         for (at, segment) in self.segments.iter().enumerate() {
             let mut positions = segment.live.iter();
             positions.advance_to(from);
-            for (n, position) in positions.take_while(|position| *position < to).enumerate() {
+            let end = horizon.unwrap_or(to); // most often the first segment has enough
+            for (n, position) in positions.take_while(|position| *position < end).enumerate() {
                 if n == POSITIONS_AT_ONCE {
                     horizon = Some(horizon.map_or(position, |known: u64| known.min(position)));
                     break;

@@ -131,6 +131,28 @@ fn the_flush_of_the_interval_comes_though_nothing_else_does() {
     assert!(journal.committed() <= last && journal.committed() < later);
 }
 
+/// There may be more segments than files that may be open, and a queue that cannot be looked at stays closed.
+#[test]
+fn segments_are_not_all_open_at_once() {
+    let mut at_work = AtWork::new(Durability::Group);
+    let last = (0..150).map(|_| at_work.publish()).last().unwrap();
+    at_work.confirmed(last);
+    for first in (1..=last).step_by(3) {
+        let text = |id| (id, Text { id, lasting: true, shared: false, len: 1500 });
+        let run = (first..first + 3).map(text).collect();
+        at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    }
+    at_work.wait_until("paged out", || at_work.told.paged_out() == 50);
+    let disk = at_work.close();
+    let segments = disk.files().iter().filter(|(path, _)| path.starts_with("queues")).count();
+    disk.take_most_handles();
+    let (at_work, recovered) = AtWork::on(disk, Durability::Group);
+    assert!(recovered.damaged.is_empty() && recovered.queues[0].count == last);
+    let handles = at_work.disk.take_most_handles();
+    assert!(segments > 30 && handles < 20, "{handles} for {segments} segments");
+    at_work.close();
+}
+
 /// Otherwise publishers would wait for ever.
 #[test]
 fn a_thread_that_panics_ends_the_broker() {
