@@ -182,8 +182,10 @@ fn c_27_who_changes_nothing_does_not_wait_for_space() {
         c.send(1, method);
     }
     c.expect(1, "basic.consume-ok");
-    assert_eq!(c.deliver().body, b"one");
-    c.expect(1, "queue.declare-ok");
+    // The message comes from disk, sooner or later.
+    let mut all = [c.frame().name(), c.frame().name(), c.frame().name(), c.frame().name()];
+    all.sort_unstable();
+    assert_eq!(all, ["basic.deliver", "body", "header", "queue.declare-ok"]);
     c.call(channel_close());
     c.open_channel(1);
     c.call(queue::Declare { queue: "transient", ..Default::default() });
