@@ -25,6 +25,19 @@ pub enum PersistenceError {
     Store(#[from] StoreError),
 }
 
+/// Why a data directory is not left in order.
+#[derive(Debug, Error)]
+pub enum CloseError {
+    /// The store has failed: what was not confirmed by then may be lost.
+    #[error("the store failed, so the broker has ended: {0}")]
+    Failed(String),
+    /// The last checkpoint cannot be written.
+    #[error(
+        "the last checkpoint cannot be written: {0}; nothing that was confirmed is lost, and the next start reads it from the log"
+    )]
+    Checkpoint(StoreError),
+}
+
 /// The store of a running broker.
 pub struct Persistence {
     journal: Arc<Journal>,
@@ -101,10 +114,15 @@ impl Persistence {
     }
 
     /// Writes what is left, marks the directory clean and ends the store's threads. Blocks until that is done.
-    pub fn close(&self) {
+    ///
+    /// # Errors
+    /// See [`CloseError`].
+    pub fn close(&self) -> Result<(), CloseError> {
         self.journal.close();
-        if let Some(store) = self.pager.store.get() {
-            store.close();
+        let closed = self.pager.store.get().map_or(Ok(()), Store::close);
+        match self.failure.error.lock().take() {
+            Some(error) => Err(CloseError::Failed(error)),
+            None => closed.map_err(CloseError::Checkpoint),
         }
     }
 }

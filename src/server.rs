@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::connection::{self, Shared};
-use crate::persistence::{self, Persistence, PersistenceError};
+use crate::persistence::{self, CloseError, Persistence, PersistenceError};
 use crate::store;
 
 /// Connections that wait to be accepted.
@@ -24,6 +25,9 @@ const HANDSHAKES_MAX: usize = 4096;
 
 /// After accept failed, for example because file descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Of the files that the system lets us have open so many are no sockets: the store's, the standard streams, the runtime's own.
+const FILES_MAX: u64 = 64;
 
 /// At shutdown connections are waited for this long after they were told (C-29).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(4);
@@ -52,9 +56,9 @@ pub enum ServeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Persistence(#[from] PersistenceError),
-    /// The store failed while the broker ran: it has ended, so that nothing is confirmed that is not kept.
-    #[error("the store failed, so the broker has ended: {0}")]
-    Store(String),
+    /// The store failed while the broker ran, which has ended so that nothing is confirmed that is not kept; or it cannot be closed.
+    #[error(transparent)]
+    Store(#[from] CloseError),
 }
 
 /// How often it is looked whether queues should keep less in memory.
@@ -93,7 +97,7 @@ impl Server {
     /// Serves until `shutdown` is done; then closes every connection with 320, gives them a few seconds, and closes the store.
     ///
     /// # Errors
-    /// The store has failed.
+    /// The store has failed, or cannot be closed in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let keep_time = tokio::spawn(connection::keep_time(self.shared.clone()));
@@ -101,7 +105,7 @@ impl Server {
             () = self.accept(&alive) => {}
             () = shutdown => {}
             () = self.save_memory() => {}
-            error = failed(self.persistence.as_ref()) => return Err(ServeError::Store(error)),
+            error = failed(self.persistence.as_ref()) => return Err(CloseError::Failed(error).into()),
         }
         drop((self.listener, alive));
         info!(connections = self.shared.broker.connection_count(), "shutting down");
@@ -109,7 +113,8 @@ impl Server {
         let _ = time::timeout(SHUTDOWN_PATIENCE, all_gone.recv()).await;
         keep_time.abort();
         if let Some(persistence) = self.persistence {
-            let _ = tokio::task::spawn_blocking(move || persistence.close()).await;
+            let closed = tokio::task::spawn_blocking(move || persistence.close()).await;
+            closed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         }
         Ok(())
     }
@@ -126,7 +131,7 @@ impl Server {
     }
 
     async fn accept(&self, alive: &mpsc::Sender<()>) {
-        let sockets_max = self.shared.config.connections_max.saturating_add(HANDSHAKES_MAX);
+        let sockets_max = self.shared.config.connections_max.saturating_add(HANDSHAKES_MAX).min(sockets_allowed());
         loop {
             match self.listener.accept().await {
                 Ok((socket, peer)) if alive.strong_count() <= sockets_max => self.spawn(socket, peer, alive.clone()),
@@ -156,6 +161,15 @@ async fn failed(persistence: Option<&Persistence>) -> String {
         Some(persistence) => persistence.failed().await,
         None => std::future::pending().await,
     }
+}
+
+/// How many sockets leave enough open files to the store, which could not write without them. We take as many as the system gives.
+fn sockets_allowed() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let more = Rlimit { current: limit.maximum, ..limit };
+    let limit = if setrlimit(Resource::Nofile, more).is_ok() { more } else { limit };
+    let sockets = limit.current.map(|files| files.saturating_sub(FILES_MAX).max(1));
+    sockets.and_then(|sockets| usize::try_from(sockets).ok()).unwrap_or(usize::MAX)
 }
 
 /// The configured address, for messages.

@@ -155,6 +155,14 @@ impl<P> Request<P> {
             Self::PageOut { queue, .. } | Self::Load { queue, .. } | Self::Discard { queue, .. } => *queue,
         }
     }
+
+    /// What it takes out of memory of a queue, if it does so.
+    pub fn run_of(&self, of: QueueId) -> Option<&[(u64, P)]> {
+        match self {
+            Self::PageOut { queue, run, .. } if *queue == of => Some(run),
+            _ => None,
+        }
+    }
 }
 
 /// Who takes messages out of memory and brings them back: the store.

@@ -98,14 +98,13 @@ impl Channel {
             return self.settle_each(tag, multiple, settlement, s);
         }
         if !multiple {
-            match self.ledger.take(tag) {
-                Some(unacked) => self.settle(unacked, settlement, s),
-                None => {
-                    let late = self.take_late(tag).ok_or(ChannelError::UnknownDeliveryTag(tag))?;
-                    self.settled_late(late, s);
+            return match self.ledger.take(tag) {
+                Some(unacked) => {
+                    self.settle(unacked, settlement, s);
+                    Ok(())
                 }
-            }
-            return Ok(());
+                None => self.settle_each(tag, false, settlement, s),
+            };
         }
         let taken: Vec<_> = match tag {
             0 => self.ledger.take_all().collect(),
@@ -150,7 +149,7 @@ impl Channel {
             }
         }
         self.settle_all(settled, settlement, s);
-        self.settled_all_late(settled_late, s);
+        self.settled_late(settled_late, s);
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! When each was sent is not kept with it: a mark is made whenever time has gone on, and tags between two marks were sent at the first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
 
 use leveret_protocol::Method;
 use leveret_protocol::method::basic;
@@ -19,14 +21,39 @@ pub(super) struct Timeouts {
     scheduled: Moment,
     /// The first tag sent at a moment, in order.
     marks: VecDeque<(u64, Moment)>,
-    /// Tags taken back, which the client may settle in vain. A consumer gets messages again when it has settled all of its own.
-    taken_back: BTreeMap<u64, SubscriptionKey>,
+    taken_back: TakenBack,
+}
+
+/// Tags taken back, which the client may settle in vain. A consumer gets messages again when it has settled all of its own.
+#[derive(Default)]
+struct TakenBack {
+    tags: BTreeMap<u64, SubscriptionKey>,
+    /// How many there are of each consumer.
+    of: HashMap<SubscriptionKey, u32, RandomState>,
+}
+
+impl TakenBack {
+    fn insert(&mut self, tag: u64, of: SubscriptionKey) {
+        self.tags.insert(tag, of);
+        *self.of.entry(of).or_default() += 1;
+    }
+
+    fn remove(&mut self, tag: u64) -> Option<SubscriptionKey> {
+        let of = self.tags.remove(&tag)?;
+        if let Some(count) = self.of.get_mut(&of) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(&of);
+            }
+        }
+        Some(of)
+    }
 }
 
 impl Timeouts {
     pub(super) fn new(broker: &Broker) -> Self {
         let timer = broker.timers().key();
-        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: BTreeMap::new() }
+        Self { timer, scheduled: Moment::NEVER, marks: VecDeque::new(), taken_back: TakenBack::default() }
     }
 
     /// A delivery that has to be settled within `timeout_ms` is sent.
@@ -43,7 +70,7 @@ impl Timeouts {
 
     /// A transaction that had settled these tags is rolled back.
     pub(super) fn restore(&mut self, late: Vec<(u64, SubscriptionKey)>) {
-        self.taken_back.extend(late);
+        late.into_iter().for_each(|(tag, of)| self.taken_back.insert(tag, of));
     }
 
     fn schedule(&mut self, at: Moment, broker: &Broker, peer: &Peer, fx: &mut Effects) {
@@ -75,49 +102,44 @@ impl Channel {
     /// Whether something was taken back that the client has not settled since.
     #[inline]
     pub(super) fn has_late(&self) -> bool {
-        self.timeouts.as_ref().is_some_and(|timeouts| !timeouts.taken_back.is_empty())
+        self.timeouts.as_ref().is_some_and(|timeouts| !timeouts.taken_back.tags.is_empty())
     }
 
     /// Whether this tag was taken back.
     pub(super) fn is_late(&self, tag: u64) -> bool {
-        self.timeouts.as_ref().is_some_and(|timeouts| timeouts.taken_back.contains_key(&tag))
+        self.timeouts.as_ref().is_some_and(|timeouts| timeouts.taken_back.tags.contains_key(&tag))
     }
 
     /// The tags up to this one that were taken back.
     pub(super) fn late_up_to(&self, tag: u64) -> impl Iterator<Item = u64> + '_ {
         let timeouts = self.timeouts.iter();
-        timeouts.flat_map(move |timeouts| timeouts.taken_back.range(..=tag).map(|(tag, _)| *tag))
+        timeouts.flat_map(move |timeouts| timeouts.taken_back.tags.range(..=tag).map(|(tag, _)| *tag))
     }
 
     /// The client settles a tag that was taken back: it can do so once. Whose it was.
     pub(super) fn take_late(&mut self, tag: u64) -> Option<SubscriptionKey> {
-        self.timeouts.as_mut()?.taken_back.remove(&tag)
+        self.timeouts.as_mut()?.taken_back.remove(tag)
     }
 
     /// The client gives all back, late ones too.
     pub(super) fn forget_late(&mut self) {
         if let Some(timeouts) = &mut self.timeouts {
-            timeouts.taken_back.clear();
+            timeouts.taken_back = TakenBack::default();
         }
     }
 
-    /// The same of many, once for each consumer: who has much to look through does it once.
-    pub(super) fn settled_all_late(&mut self, mut of: Vec<SubscriptionKey>, s: &mut Session<'_>) {
+    /// These consumers have settled tags that were taken back from them.
+    pub(super) fn settled_late(&mut self, mut of: Vec<SubscriptionKey>, s: &mut Session<'_>) {
         of.sort_unstable();
         of.dedup();
-        of.into_iter().for_each(|of| self.settled_late(of, s));
-    }
-
-    /// A consumer has settled something that was taken back from it.
-    pub(super) fn settled_late(&mut self, of: SubscriptionKey, s: &mut Session<'_>) {
-        let has_more = |timeouts: &Timeouts| timeouts.taken_back.values().any(|key| *key == of);
-        if self.timeouts.as_deref().is_some_and(has_more) {
-            return;
-        }
-        if let Some(subscription) = self.subscriptions.find(of)
-            && let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
-        {
-            queue.take_consumer_back(consumer, s.fx);
+        for of in of {
+            let has_more = |timeouts: &Timeouts| timeouts.taken_back.of.contains_key(&of);
+            if !self.timeouts.as_deref().is_some_and(has_more)
+                && let Some(subscription) = self.subscriptions.find(of)
+                && let (Some(queue), Some(consumer)) = (&subscription.queue, subscription.consumer)
+            {
+                queue.take_consumer_back(consumer, s.fx);
+            }
         }
     }
 
@@ -169,14 +191,13 @@ impl Channel {
             timeouts.schedule(next, s.broker, s.peer, s.fx);
         }
         over.sort_unstable_by_key(|(tag, ..)| *tag);
-        let mut told = Vec::new();
-        for (tag, key, timeout_ms) in over {
-            if !told.contains(&key) {
-                self.tell_late(key, timeout_ms, s)?;
-                told.push(key);
+        let mut told = BTreeSet::new();
+        for (_, key, timeout_ms) in &over {
+            if told.insert(*key) {
+                self.tell_late(*key, *timeout_ms, s)?;
             }
-            self.take_back_late(tag, key, timeouts, s);
         }
+        self.take_back_late(&over.into_iter().map(|(tag, ..)| tag).collect::<Vec<_>>(), timeouts, s);
         s.apply_batch();
         Ok(())
     }
@@ -198,18 +219,21 @@ impl Channel {
         Ok(())
     }
 
-    fn take_back_late(&mut self, tag: u64, key: SubscriptionKey, timeouts: &mut Timeouts, s: &mut Session<'_>) {
-        let unacked = match (self.ledger.take(tag), &mut self.mode) {
-            (Some(unacked), _) => {
-                timeouts.taken_back.insert(tag, key);
-                unacked
+    /// Takes deliveries back, given in order of their tags.
+    fn take_back_late(&mut self, tags: &[u64], timeouts: &mut Timeouts, s: &mut Session<'_>) {
+        let mut taken = Vec::new();
+        for tag in tags {
+            if let Some(unacked) = self.ledger.take(*tag) {
+                timeouts.taken_back.insert(*tag, unacked.subscription);
+                taken.push((*tag, unacked));
             }
-            (None, Mode::Transaction(tx)) => match tx.take_back(tag) {
-                Some(unacked) => unacked,
-                None => return,
-            },
-            (None, _) => return,
-        };
-        self.settle(unacked, Settlement::Requeue, s);
+        }
+        if let Mode::Transaction(tx) = &mut self.mode
+            && taken.len() < tags.len()
+        {
+            tx.take_back(tags, &mut taken);
+            taken.sort_unstable_by_key(|(tag, _)| *tag);
+        }
+        taken.into_iter().for_each(|(_, unacked)| self.settle(unacked, Settlement::Requeue, s));
     }
 }

@@ -56,12 +56,16 @@ impl Transaction {
         self.settlements.iter().map(|(tag, unacked, _)| (*tag, unacked.subscription))
     }
 
-    /// Takes a delivery back though its settlement waits for the commit, which will be late.
-    pub(super) fn take_back(&mut self, tag: u64) -> Option<Unacked> {
-        let at = self.settlements.iter().position(|(settled, ..)| *settled == tag)?;
-        let (tag, unacked, _) = self.settlements.remove(at);
-        self.late.push((tag, unacked.subscription));
-        Some(unacked)
+    /// Takes deliveries back though their settlement waits for the commit, which will be late. The tags are in order.
+    pub(super) fn take_back(&mut self, tags: &[u64], taken: &mut Vec<(u64, Unacked)>) {
+        for (tag, unacked, settlement) in std::mem::take(&mut self.settlements) {
+            if tags.binary_search(&tag).is_ok() {
+                self.late.push((tag, unacked.subscription));
+                taken.push((tag, unacked));
+            } else {
+                self.settlements.push((tag, unacked, settlement));
+            }
+        }
     }
 
     /// Gives up the settlements, for the ledger to have them again.
@@ -120,7 +124,7 @@ impl Channel {
             self.settle_all(unacked, settlement, s);
         }
         s.apply_batch();
-        self.settled_all_late(late.into_iter().map(|(_, of)| of).collect(), s);
+        self.settled_late(late.into_iter().map(|(_, of)| of).collect(), s);
         drop(group);
         if !s.batch.take_refused().is_empty() {
             return Err(ChannelError::PartialCommit.into());

@@ -103,14 +103,17 @@ impl<S> Connection<S> {
     /// Handles the complete frames at the front of `input` and tells how many bytes they take.
     pub(super) fn handle(&mut self, input: &[u8], scratch: &mut Scratch) -> Result<usize, End> {
         let written = self.output.len();
-        let handled = self.handle_frames(input, written, scratch);
+        let handled = match self.disk.goes_round {
+            false => self.handle_frames(input, written, scratch),
+            true => self.handle_others(input, written, scratch),
+        };
         self.output.count_replies(written);
         self.channels.just_closed.clear();
         handled
     }
 
     /// `written` is the length of the output before.
-    fn handle_frames(&mut self, input: &[u8], written: usize, scratch: &mut Scratch) -> Result<usize, End> {
+    pub(super) fn handle_frames(&mut self, input: &[u8], written: usize, scratch: &mut Scratch) -> Result<usize, End> {
         let mut at = 0;
         while !self.blocked
             && !self.disk.stops()
@@ -345,7 +348,10 @@ impl<S> Connection<S> {
         if !settles {
             self.flush(scratch);
         }
-        let output = may_be_logged(id).then(|| std::mem::take(&mut self.output));
+        let output = may_be_logged(id).then(|| {
+            scratch.fx.take_logged(); // what came before needs no answer, or has it
+            std::mem::take(&mut self.output)
+        });
         let result = match method {
             Method::ChannelOpen(_) => Err(ConnectionError::SecondChannelOpen.into()),
             Method::ChannelClose(_) => {
@@ -363,7 +369,7 @@ impl<S> Connection<S> {
         };
         if let Some(output) = output {
             let reply = std::mem::replace(&mut self.output, output);
-            self.answer(reply, &result, scratch);
+            self.answer(number, reply, &result, scratch);
         }
         for note in scratch.fx.take_notes() {
             tracing::warn!(?note);

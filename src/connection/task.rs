@@ -127,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
         scratch.fx.set_now(self.shared.clock.now());
+        scratch.fx.take_logged(); // what others had logged is nothing to wait for
         let end = self.work(cx, scratch);
         if self.output.is_empty()
             && let Some(buffer) = self.output.take_buffer()
@@ -188,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Reads once and handles what has come. Tells how many bytes that were.
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Result<usize, End>> {
-        if self.blocked || self.disk.stops() || self.output.replies_len() >= REPLIES_MAX || self.is_held(cx) {
+        if self.blocked || self.disk.makes_wait(cx) || self.output.replies_len() >= REPLIES_MAX || self.is_held(cx) {
             return Poll::Pending;
         }
         let mut input = std::mem::take(&mut scratch.input);
@@ -359,6 +360,13 @@ impl<S> Connection<S> {
     /// Frames that were received must wait: the output is full or the memory alarm is on.
     pub(super) fn stall(&mut self) {
         self.stalled = true;
+    }
+
+    /// These frames, received before those that were not handled, may go on.
+    pub(super) fn resume_with(&mut self, mut frames: Vec<u8>) {
+        frames.append(&mut self.partial);
+        self.partial = frames;
+        self.stall();
     }
 
     /// The queue that held this connection back has room, or the memory alarm has cleared; it may be back already.

@@ -39,6 +39,12 @@ pub enum StoreError {
         /// The file, below the data directory.
         file: PathBuf,
     },
+    /// A bug of ours.
+    #[error("the thread '{thread}' of the store has panicked")]
+    Panicked {
+        /// Which.
+        thread: &'static str,
+    },
     /// Another process uses the directory.
     #[error("data directory '{dir}' is in use by process {pid}; stop it, or choose another directory by --data-dir")]
     InUse {

@@ -3,6 +3,7 @@
 mod job;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::log::format::{Logged, ops};
 use super::log::read::{GroupReader, Next};
 use super::log::{Effect, LogPosition, Spares};
 use super::shelf::Shelf;
-use crate::broker::journal::{Payload, QueueId, Request};
+use crate::broker::journal::{Loaded, Payload, QueueId, Request};
 
 /// The log has at most about this many files with messages that are nowhere else.
 const LOG_FILES_MAX: u64 = if cfg!(test) { 2 } else { 4 };
@@ -171,13 +172,15 @@ impl<P: Payload> Keeper<P> {
         }
     }
 
-    /// What is settled is not taken to disk any more.
+    /// What is not wanted any more is not taken to disk. With a full disk much may wait, and be settled one by one.
     fn leave_out(&mut self, queue: QueueId, first: u64, last: u64) {
         for request in &mut self.waiting {
             if let Request::PageOut { queue: of, run, .. } = request
                 && *of == queue
             {
-                run.retain(|(position, _)| !(first..=last).contains(position));
+                let from = run.partition_point(|(position, _)| *position < first);
+                let to = run.partition_point(|(position, _)| *position <= last);
+                run.drain(from..to);
             }
         }
     }
@@ -189,15 +192,19 @@ impl<P: Payload> Keeper<P> {
 
     /// Takes a request; it is served in its turn.
     pub(super) fn request(&mut self, request: Request<P>) {
+        if let Request::Discard { queue, first, last } = request {
+            self.leave_out(queue, first, last);
+        }
         self.waiting.push_back(request);
     }
 
-    /// Serves requests, those of each queue in their order: as far as the log has come, and as the disk has space.
+    /// Serves requests, those of each queue in their order: as far as the log has come, and as the disk has space. What is wanted back
+    /// does not wait for that.
     ///
     /// # Errors
     /// The disk is full: messages cannot be taken out of memory, and it can be tried again. Or it fails.
-    pub(super) fn serve(&mut self, sink: &dyn Sink<P>) -> Result<(), StoreError> {
-        let mut held_up: Vec<QueueId> = Vec::new();
+    pub(super) fn serve(&mut self, may_write: bool, sink: &dyn Sink<P>) -> Result<(), StoreError> {
+        let mut held_up: HashSet<QueueId, RandomState> = HashSet::default();
         let mut full = None;
         for request in std::mem::take(&mut self.waiting) {
             let queue = request.queue();
@@ -209,23 +216,22 @@ impl<P: Payload> Keeper<P> {
                 }
                 continue;
             }
-            if held_up.contains(&queue) {
-                self.waiting.push_back(request);
-                continue;
-            }
+            let is_held_up = held_up.contains(&queue);
             match request {
+                Request::Load { queue, from, to, bytes } => self.load(queue, from, to, bytes, sink),
+                _ if is_held_up => self.waiting.push_back(request),
+                Request::PageOut { queue, run, .. } if run.is_empty() => sink.paged_out(queue, 0),
                 Request::PageOut { queue, lasting, run } => {
-                    if self.is_logged(queue, &run) {
+                    if may_write && self.is_logged(queue, &run) {
                         match self.page_out(queue, lasting, &run, sink) {
                             Ok(()) => continue,
                             Err(error) if error.is_full() => full = Some(error),
                             Err(error) => return Err(error),
                         }
                     }
-                    held_up.push(queue);
+                    held_up.insert(queue);
                     self.waiting.push_back(Request::PageOut { queue, lasting, run });
                 }
-                Request::Load { queue, from, to, bytes } => self.load(queue, from, to, bytes, sink),
                 Request::Discard { queue, first, last } => self.discard(queue, first, last),
             }
         }
@@ -234,12 +240,44 @@ impl<P: Payload> Keeper<P> {
     }
 
     fn load(&mut self, queue: QueueId, from: u64, to: u64, bytes: usize, sink: &dyn Sink<P>) {
-        let loaded = match self.shelves.get_mut(&queue) {
-            Some(shelf) => shelf.load(&*self.disk, from, to, bytes),
+        // What waits to be written stands behind what is on disk.
+        let waits = self.waiting.iter().find_map(|request| request.run_of(queue)?.first());
+        let on_disk = waits.map_or(to, |(position, _)| to.min(*position));
+        let mut loaded = match self.shelves.get_mut(&queue) {
+            Some(shelf) => shelf.load(&*self.disk, from, on_disk, bytes),
             None => Ok(Vec::new()),
         };
         self.collect_garbage(queue);
+        if on_disk < to
+            && let Ok(loaded) = &mut loaded
+        {
+            self.take_waiting(queue, from..to, bytes, loaded);
+        }
         sink.loaded(queue, from, loaded);
+    }
+
+    /// Takes what still waits to be written: when the disk is full, consumers are those who make room.
+    fn take_waiting(&mut self, queue: QueueId, range: Range<u64>, bytes: usize, loaded: &mut Vec<Loaded<P>>) {
+        let mut taken: usize = loaded.iter().map(|loaded| loaded.message.encoded_len()).sum();
+        let shelf = self.shelves.get(&queue);
+        let give_back = |(position, message)| match shelf {
+            Some(shelf) => shelf.give_back(position, message),
+            None => Loaded { position, redelivered: false, mark: 0, message },
+        };
+        for request in &mut self.waiting {
+            let Request::PageOut { queue: of, run, .. } = request else { continue };
+            if *of != queue {
+                continue;
+            }
+            let first = run.partition_point(|(position, _)| *position < range.start);
+            let wanted = run[first..].iter().take_while(|(position, message)| {
+                let is_wanted = *position < range.end && taken < bytes;
+                taken += if is_wanted { message.encoded_len() } else { 0 };
+                is_wanted
+            });
+            let end = first + wanted.count();
+            loaded.extend(run.drain(first..end).map(give_back));
+        }
     }
 
     fn discard(&mut self, queue: QueueId, first: u64, last: u64) {

@@ -327,7 +327,6 @@ fn damaged_queues<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Vec<(Q
             let what = format!("message {position} of the queue is in no file");
             damaged.push((shelf.queue, StoreError::damaged(log::DIR, 0, what)));
         }
-        shelf.segments.iter_mut().for_each(super::segment::Segment::rest);
     }
     damaged
 }

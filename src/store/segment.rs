@@ -205,13 +205,14 @@ impl Segment {
         std::mem::take(&mut self.dirty).then(|| self.path.clone())
     }
 
-    /// Whether the file is there with all that counts.
+    /// Whether the file is there with all that counts. It is closed again: there may be more of them than files that may be open.
     ///
     /// # Errors
     /// It is not, or the disk refuses.
     pub(super) fn check(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
-        let file = self.open(disk)?;
-        let len = file.len().map_err(StoreError::io("read", &self.path))?;
+        let len = self.open(disk)?.len().map_err(StoreError::io("read", &self.path));
+        self.rest();
+        let len = len?;
         match len < self.len {
             true => Err(StoreError::damaged(&self.path, len, "the file ends early")),
             false => Ok(()),

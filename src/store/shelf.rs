@@ -182,8 +182,7 @@ impl Shelf {
                 if !lasting {
                     segment.settle(position, position);
                 }
-                let mark = self.marks.get(&position).copied().unwrap_or(0);
-                loaded.push(Loaded { position, redelivered: position <= self.delivered_before, mark, message });
+                loaded.push(self.give_back(position, message));
                 taken += len;
                 if taken >= bytes {
                     break;
@@ -197,6 +196,12 @@ impl Shelf {
         Ok(loaded)
     }
 
+    /// A message as its queue gets it back.
+    pub(super) fn give_back<P>(&self, position: u64, message: P) -> Loaded<P> {
+        let mark = self.marks.get(&position).copied().unwrap_or(0);
+        Loaded { position, redelivered: position <= self.delivered_before, mark, message }
+    }
+
     /// The next wanted positions in order, each with its segment; and where to go on if there are more.
     fn places(&self, from: u64, to: u64) -> (Vec<(u64, usize)>, Option<u64>) {
         let mut places = Vec::new();
@@ -204,7 +209,8 @@ impl Shelf {
         for (at, segment) in self.segments.iter().enumerate() {
             let mut positions = segment.live.iter();
             positions.advance_to(from);
-            for (n, position) in positions.take_while(|position| *position < to).enumerate() {
+            let end = horizon.unwrap_or(to); // most often the first segment has enough
+            for (n, position) in positions.take_while(|position| *position < end).enumerate() {
                 if n == POSITIONS_AT_ONCE {
                     horizon = Some(horizon.map_or(position, |known: u64| known.min(position)));
                     break;

@@ -1,5 +1,7 @@
 //! The store at work: a thread that writes and flushes the log, and one that keeps what was written.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -26,6 +28,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often the disk's free space is looked at, and writing to a full disk is tried again.
 const SPACE_CHECK: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1000 });
 
+/// What the keeper writes to a full disk is tried again later and later, up to this.
+const PAUSE_MAX: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 4000 });
+
 /// When nothing has been written for so long, the log is emptied and its spare files are removed. Not in tests, which look at what the
 /// log's thread flushes by itself.
 const IDLE: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 2 });
@@ -39,8 +44,13 @@ const AT_ONCE: usize = 64;
 /// A store at work.
 pub struct Store<P> {
     to_keeper: Sender<ToKeeper<P>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
     _lock: Lock,
+}
+
+struct Threads {
+    log: JoinHandle<Option<()>>,
+    keeper: JoinHandle<Option<Result<(), StoreError>>>,
 }
 
 enum ToKeeper<P> {
@@ -59,22 +69,32 @@ enum ToKeeper<P> {
 /// What both threads know of the disk's state.
 struct Health<P> {
     sink: Arc<dyn Sink<P>>,
-    /// There is less free space than there should be; a write found the disk full.
-    low: Mutex<[bool; 2]>,
+    /// Why publishers should stop, by [`Low`].
+    low: Mutex<[bool; 3]>,
     failed: AtomicBool,
     /// The first file of the log that is still needed.
     from_generation: AtomicU64,
 }
 
-const BY_LOOKING: usize = 0;
-const BY_WRITING: usize = 1;
+/// Who has found that the disk has too little space. A write that was refused says more than what the system calls free: a quota may be
+/// used up. So that lasts until a write succeeds.
+#[derive(Clone, Copy)]
+enum Low {
+    /// There is less free space than there should be.
+    Free,
+    /// The log could not be written.
+    Log,
+    /// The keeper could not write.
+    Kept,
+}
 
 impl<P> Health<P> {
     /// Told under the lock: the last that the sink hears is what is so.
-    fn set_low(&self, by: usize, low: bool) {
-        let mut both = self.low.lock();
-        let was = std::mem::replace(&mut both[by], low);
-        if was != low && !both[1 - by] {
+    fn set_low(&self, by: Low, low: bool) {
+        let mut all = self.low.lock();
+        let before = all.contains(&true);
+        all[by as usize] = low;
+        if all.contains(&true) != before {
             self.sink.space_low(low);
         }
     }
@@ -121,18 +141,35 @@ pub(super) fn start<P: Payload>(
         spares,
         from_others,
         to_self: to_keeper.clone(),
-        health,
+        health: health.clone(),
         disk_free_limit: options.disk_free_limit,
         writing: false,
         last_written: Instant::now(),
         last_look: None,
-        blocked_until: None,
+        refused: None,
+        checkpoint_refused: false,
     };
-    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for two more threads")
+    let room = "the system has room for two more threads";
+    let log = spawn("log", &health, || writer.run()).expect(room);
+    let keeper = spawn("keeper", &health, || keeping.run()).expect(room);
+    Store { to_keeper, threads: Mutex::new(Some(Threads { log, keeper })), _lock: lock }
+}
+
+/// Starts a thread. A bug of ours in it is a failure of the store: without it nothing would be confirmed any more, and nobody told.
+fn spawn<P: Payload, T: Send + 'static>(
+    name: &'static str,
+    health: &Arc<Health<P>>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<Option<T>>> {
+    let health = health.clone();
+    let guarded = move || {
+        let done = catch_unwind(AssertUnwindSafe(work)).ok();
+        if done.is_none() {
+            health.fail(StoreError::Panicked { thread: name });
+        }
+        done
     };
-    let threads = vec![spawn("log", Box::new(|| writer.run())), spawn("keeper", Box::new(|| keeping.run()))];
-    Store { to_keeper, threads: Mutex::new(threads), _lock: lock }
+    thread::Builder::new().name(name.to_owned()).spawn(guarded)
 }
 
 impl<P: Payload> Store<P> {
@@ -142,15 +179,15 @@ impl<P: Payload> Store<P> {
     }
 
     /// Waits until the closed journal is written, writes the last checkpoint and ends the threads.
-    pub fn close(&self) {
-        let mut threads = self.threads.lock().drain(..).collect::<Vec<_>>().into_iter();
-        if let Some(log) = threads.next() {
-            let _ = log.join();
-        }
+    ///
+    /// # Errors
+    /// The last checkpoint cannot be written. Nothing is lost: the one before holds on, and the log has what came since. That the store
+    /// has failed before is told to the sink alone.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let Some(Threads { log, keeper }) = self.threads.lock().take() else { return Ok(()) };
+        let _ = log.join();
         let _ = self.to_keeper.send(ToKeeper::Close);
-        for thread in threads {
-            let _ = thread.join();
-        }
+        keeper.join().ok().flatten().unwrap_or(Ok(()))
     }
 }
 
@@ -198,7 +235,7 @@ impl<P: Payload> Writer<P> {
         let written = loop {
             match self.log.append(ops) {
                 Err(error) if error.is_full() => {
-                    self.health.set_low(BY_WRITING, true);
+                    self.health.set_low(Low::Log, true);
                     thread::sleep(SPACE_CHECK);
                     if self.health.is_failed() || self.journal.is_closed() {
                         return Err(error); // an orderly stop does not wait for space
@@ -207,7 +244,7 @@ impl<P: Payload> Writer<P> {
                 result => break result?,
             }
         };
-        self.health.set_low(BY_WRITING, false);
+        self.health.set_low(Low::Log, false);
         let flush = match self.durability {
             Durability::Group => true,
             Durability::Os => ops.iter().any(must_be_flushed),
@@ -223,7 +260,7 @@ impl<P: Payload> Writer<P> {
 
     fn wait_for_keeper(&self) {
         let ahead = || self.log.end().generation.saturating_sub(self.health.from_generation.load(Ordering::SeqCst));
-        while ahead() > LOG_FILES_AHEAD_MAX && !self.health.is_failed() {
+        while ahead() > LOG_FILES_AHEAD_MAX && !self.health.is_failed() && !self.journal.is_closed() {
             thread::sleep(PATIENCE);
         }
     }
@@ -250,19 +287,21 @@ struct Keeping<P> {
     writing: bool,
     last_written: Instant,
     last_look: Option<Instant>,
-    /// The disk is full: nothing is tried until then.
-    blocked_until: Option<Instant>,
+    /// The disk is full: nothing is written until then; and how long that pause is.
+    refused: Option<(Instant, Duration)>,
+    /// A checkpoint is to be written, though nothing else asks for it.
+    checkpoint_refused: bool,
 }
 
 impl<P: Payload> Keeping<P> {
-    fn run(mut self) {
+    fn run(mut self) -> Result<(), StoreError> {
         let mut busy = false;
         loop {
             match self.from_others.recv_timeout(if busy { Duration::ZERO } else { TICK }) {
                 Ok(ToKeeper::Close) => break,
                 Ok(first) => self.take(first),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             let mut closing = false;
             for _ in 0..AT_ONCE {
@@ -288,7 +327,7 @@ impl<P: Payload> Keeping<P> {
                 }
             };
         }
-        self.close();
+        self.close()
     }
 
     fn take(&mut self, message: ToKeeper<P>) {
@@ -303,8 +342,12 @@ impl<P: Payload> Keeping<P> {
             ToKeeper::Checkpointed(job, result) => {
                 self.writing = false;
                 match result {
-                    Ok(()) => self.keeper.checkpointed(job),
+                    Ok(()) => {
+                        self.checkpoint_refused = false;
+                        self.keeper.checkpointed(job);
+                    }
                     Err(error) if error.is_full() => {
+                        self.checkpoint_refused = true;
                         self.keeper.not_checkpointed(job);
                         self.disk_is_full();
                     }
@@ -317,18 +360,28 @@ impl<P: Payload> Keeping<P> {
 
     /// Does a piece of what is to be done. True if there is more.
     fn work(&mut self) -> Result<bool, StoreError> {
-        if self.health.is_failed() || self.blocked_until.is_some_and(|until| Instant::now() < until) {
+        if self.health.is_failed() {
             return Ok(false);
         }
-        self.blocked_until = None;
-        self.keeper.serve(&*self.health.sink)?;
-        if self.writing {
+        let may_write = self.refused.is_none_or(|(until, _)| Instant::now() >= until);
+        self.keeper.serve(may_write, &*self.health.sink)?;
+        if !may_write || self.writing {
             return Ok(false);
         }
+        let busy = self.keep()?;
+        if !busy && !self.writing && self.refused.take().is_some() {
+            self.health.set_low(Low::Kept, false); // all that had been refused is written
+        }
+        Ok(busy)
+    }
+
+    /// Empties the log and writes checkpoints, or compacts. True if there is more.
+    fn keep(&mut self) -> Result<bool, StoreError> {
         let newest = self.keeper.applied().generation;
         let idle = self.last_written.elapsed() > IDLE;
         let unfinished = self.keeper.is_changed() || self.keeper.first_generation() < newest;
-        let keep = match (self.keeper.wants_checkpoint(), idle && unfinished) {
+        let wanted = self.keeper.wants_checkpoint() || self.checkpoint_refused;
+        let keep = match (wanted, idle && unfinished) {
             (_, true) => newest,
             (true, _) => newest.saturating_sub(1),
             _ => {
@@ -343,24 +396,23 @@ impl<P: Payload> Keeping<P> {
         }
         self.health.from_generation.store(self.keeper.first_generation(), Ordering::SeqCst);
         let job = self.keeper.checkpoint(false);
-        self.writing = true;
         let (disk, done) = (self.disk.clone(), self.to_self.clone());
         // On a thread of its own: flushing takes long, and pages must not wait for it.
         let write = move || {
             let result = job.run(&*disk);
             let _ = done.send(ToKeeper::Checkpointed(job, result));
         };
-        thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(write)
+        spawn("checkpoint", &self.health, write)
             .map_err(StoreError::io("start a thread for", super::checkpoint::FILE))?;
+        self.writing = true;
         Ok(false)
     }
 
-    /// Nothing is tried for a while.
+    /// Nothing is written for a while.
     fn disk_is_full(&mut self) {
-        self.health.set_low(BY_LOOKING, true);
-        self.blocked_until = Some(Instant::now() + SPACE_CHECK);
+        self.health.set_low(Low::Kept, true);
+        let pause = self.refused.map_or(SPACE_CHECK, |(_, before)| (before * 2).min(PAUSE_MAX));
+        self.refused = Some((Instant::now() + pause, pause));
     }
 
     fn look_at_space(&mut self) {
@@ -369,23 +421,19 @@ impl<P: Payload> Keeping<P> {
         }
         self.last_look = Some(Instant::now());
         if let Ok(free) = self.disk.free_bytes() {
-            self.health.set_low(BY_LOOKING, free < self.disk_free_limit);
+            self.health.set_low(Low::Free, free < self.disk_free_limit);
         }
     }
 
-    fn close(mut self) {
-        while self.writing {
-            match self.from_others.recv() {
+    fn close(mut self) -> Result<(), StoreError> {
+        while self.writing && !self.health.is_failed() {
+            match self.from_others.recv_timeout(TICK) {
                 Ok(message) => self.take(message),
-                Err(_) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
-        if self.health.is_failed() {
-            return;
-        }
-        if let Err(error) = self.last_checkpoint() {
-            self.health.fail(error);
-        }
+        if self.health.is_failed() { Ok(()) } else { self.last_checkpoint() }
     }
 
     fn last_checkpoint(&mut self) -> Result<(), StoreError> {

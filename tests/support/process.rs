@@ -56,9 +56,13 @@ impl Kept {
 
     /// Starts a broker that can make no file longer than so many blocks of 512 bytes: the system refuses.
     pub(crate) fn start_with_short_files(&self, blocks: u32) -> Process {
+        self.start_limited(&format!("trap '' XFSZ; ulimit -f {blocks}"))
+    }
+
+    /// Starts a broker behind these commands of the shell.
+    pub(crate) fn start_limited(&self, limits: &str) -> Process {
         let mut shell = Command::new("sh");
-        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_leveret")]);
+        shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_leveret")]);
         let started = Process::start(shell, &self.path(), &[]);
         started.unwrap_or_else(|(status, log)| panic!("the broker ended with {status}: {log}"))
     }
@@ -167,16 +171,31 @@ impl Process {
 
     /// A connection with channel 1.
     pub(crate) fn open(&self) -> Wire {
-        let mut wire = Wire::connect_to(self.address);
-        wire.log_in(&Login::default());
+        self.open_as(&Login::default())
+    }
+
+    /// A TCP connection that says nothing.
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect_to(self.address)
+    }
+
+    /// The same as [`Process::open`], introduced like that.
+    pub(crate) fn open_as(&self, login: &Login<'_>) -> Wire {
+        let mut wire = self.connect();
+        wire.log_in(login);
         wire
     }
 
     /// SIGTERM, and its exit.
     pub(crate) fn stop(self) -> ExitStatus {
+        self.terminate().0
+    }
+
+    /// SIGTERM, its exit, and all that it said on stderr.
+    pub(crate) fn terminate(self) -> (ExitStatus, String) {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()));
-        self.ends().0
+        self.ends()
     }
 
     /// Waits until it ends by itself: its exit, and all that it said on stderr.

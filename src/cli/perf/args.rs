@@ -30,7 +30,8 @@ pub struct CommonArgs {
     /// The broker
     #[arg(long, global = true, default_value = "amqp://guest:guest@127.0.0.1:5672/%2f")]
     pub uri: Uri,
-    /// Process id of the broker, if it runs here: adds its CPU time and memory to the report
+    /// Process id of the broker, if it runs here: adds its CPU time and memory to the report, and what was written for each message to
+    /// the disk where it has its files (disk_written: by the whole machine)
     #[arg(long, global = true)]
     pub pid: Option<u32>,
     /// Print one JSON object instead of text, and nothing each second

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::client::shut;
 use super::consumer::{Consumer, ConsumerLoad};
+use super::disk::Disk;
 use super::error::{Error, Result};
 use super::latency::{Latencies, now};
 use super::process::{Memory, Process};
@@ -57,8 +58,8 @@ pub(super) struct Measured {
     pub broker_cpu: Option<u64>,
     /// CPU time of this process, in nanoseconds.
     pub own_cpu: u64,
-    /// Bytes that the broker had written to storage.
-    pub broker_written: Option<u64>,
+    /// Bytes written to the broker's disk, the whole machine's.
+    pub disk_written: Option<u64>,
     /// The broker's memory at the end.
     pub memory: Option<Memory>,
 }
@@ -129,7 +130,7 @@ pub(super) fn measure(target: &Target, load: &Load) -> Result<Measured> {
         lateness,
         broker_cpu: end.broker_cpu.zip(start.broker_cpu).map(|(end, start)| end - start),
         own_cpu: end.own_cpu - start.own_cpu,
-        broker_written: end.broker_written.zip(start.broker_written).map(|(end, start)| end - start),
+        disk_written: end.disk_written.zip(start.disk_written).map(|(end, start)| end - start),
         memory: target.process.map(Process::memory).transpose()?,
     })
 }
@@ -241,7 +242,7 @@ struct Snapshot {
     counts: Counts,
     broker_cpu: Option<u64>,
     own_cpu: u64,
-    broker_written: Option<u64>,
+    disk_written: Option<u64>,
 }
 
 impl Snapshot {
@@ -249,7 +250,7 @@ impl Snapshot {
         Ok(Self {
             broker_cpu: target.process.map(Process::cpu).transpose()?,
             own_cpu: Process::Own.cpu()?,
-            broker_written: target.process.and_then(Process::written),
+            disk_written: target.disk.and_then(Disk::written),
             time: now(),
             counts: Counts::of(progress),
         })

@@ -17,6 +17,7 @@ mod client;
 mod confirms;
 mod consumer;
 mod deliveries;
+mod disk;
 mod error;
 mod idle;
 mod latency;
@@ -38,6 +39,7 @@ use std::io::{self, Write};
 
 pub use args::Args;
 use args::Mode;
+use disk::Disk;
 pub use error::{Error, Result};
 use process::{Process, sharpen_timers};
 use target::Target;
@@ -45,8 +47,9 @@ use target::Target;
 /// Runs what the options ask for, and prints the report on standard output.
 pub fn run(args: &Args) -> Result<()> {
     sharpen_timers();
-    let target =
-        Target { uri: args.common.uri.clone(), process: args.common.pid.map(Process::Id), quiet: args.common.json };
+    let process = args.common.pid.map(Process::Id);
+    let disk = process.and_then(Disk::of);
+    let target = Target { uri: args.common.uri.clone(), process, disk, quiet: args.common.json };
     if let Some(process) = target.process {
         process.cpu()?; // rather now than after the run
         process.forget_peak();

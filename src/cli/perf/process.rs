@@ -1,4 +1,4 @@
-//! What the kernel says about a process: CPU time, memory and bytes written.
+//! What the kernel says about a process: CPU time and memory.
 
 use std::fs;
 
@@ -29,11 +29,6 @@ impl Process {
         Ok(Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") })
     }
 
-    /// Bytes it has had written to storage so far, if the kernel tells us: in whole folios of the page cache.
-    pub(super) fn written(self) -> Option<u64> {
-        parse_written(&self.read("io").ok()?)
-    }
-
     /// Lets the peak begin anew, where the kernel allows that.
     pub(super) fn forget_peak(self) {
         let _ = fs::write(self.path("clear_refs"), "5");
@@ -44,7 +39,8 @@ impl Process {
         fs::read_to_string(&path).map_err(|source| Error::Process { path, source })
     }
 
-    fn path(self, file: &str) -> String {
+    /// One of the kernel's files about it.
+    pub(super) fn path(self, file: &str) -> String {
         match self {
             Self::Id(id) => format!("/proc/{id}/{file}"),
             Self::Own => format!("/proc/self/{file}"),
@@ -81,10 +77,6 @@ fn parse_kibibytes(status: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-fn parse_written(io: &str) -> Option<u64> {
-    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
-}
-
 /// The kernel's interface speaks of 1/100 s on all architectures we run on.
 const NANOSECONDS_PER_TICK: u64 = 10_000_000;
 
@@ -97,13 +89,6 @@ mod tests {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 70 30 0 0 20 0 4 0 1 1 1";
         assert_eq!(parse_cpu_ticks(stat), Some(100));
         assert_eq!(parse_cpu_ticks("42 (a) S 1"), None);
-    }
-
-    #[test]
-    fn bytes_written_are_found_and_not_those_that_were_cancelled() {
-        let io = "rchar: 1\nwchar: 2\nwrite_bytes: 4096\ncancelled_write_bytes: 8192\n";
-        assert_eq!(parse_written(io), Some(4096));
-        assert_eq!(parse_written("cancelled_write_bytes: 8192\n"), None);
     }
 
     #[test]

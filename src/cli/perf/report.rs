@@ -16,7 +16,7 @@ pub(super) struct Report(Vec<(&'static str, Quantity)>);
 /// A quantity with its unit. What was not measured is None, in JSON null.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Quantity {
-    /// Bytes of memory, or written for each message.
+    /// Bytes of memory, or that the disk has written for each message.
     Bytes(Option<u64>),
     /// CPU time as a multiple of the time that went by.
     Cores(Option<f64>),
@@ -74,7 +74,7 @@ impl Report {
             .with("confirm_us", percentiles(&measured.confirm))
             .with("lateness_us", percentiles(&measured.lateness))
             .with_cpu(measured.broker_cpu, measured.own_cpu, messages, measured.seconds)
-            .with("broker_written", Quantity::Bytes(measured.broker_written.and_then(|all| all.checked_div(messages))))
+            .with("disk_written", Quantity::Bytes(measured.disk_written.and_then(|all| all.checked_div(messages))))
             .with_memory(measured.memory)
     }
 
@@ -221,7 +221,7 @@ mod tests {
             lateness: Latencies::default(),
             broker_cpu: Some(4_000),
             own_cpu: 1_000,
-            broker_written: Some(2_000),
+            disk_written: Some(2_000),
             memory: None,
         }
     }
@@ -235,13 +235,13 @@ mod tests {
             "broker_cpu_ns",
             "broker_rss",
             "broker_rss_peak",
-            "broker_written",
             "confirm_us",
             "confirmed",
             "confirmed_per_s",
             "delivered",
             "delivered_per_s",
             "delivery_us",
+            "disk_written",
             "lateness_us",
             "nacked",
             "own_cores",
@@ -262,7 +262,7 @@ mod tests {
         let json = Report::new("throughput").with_measured(&measured()).to_json();
         assert_eq!((&json["published_per_s"], &json["delivered_per_s"]), (&json!(50.0), &json!(100.0)));
         assert_eq!((&json["broker_cpu_ns"], &json["own_cpu_ns"]), (&json!(20.0), &json!(5.0)));
-        assert_eq!(json["broker_written"], json!(10));
+        assert_eq!(json["disk_written"], json!(10));
     }
 
     #[test]

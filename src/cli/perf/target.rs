@@ -1,5 +1,6 @@
 //! The broker that is measured.
 
+use super::disk::Disk;
 use super::process::Process;
 use super::uri::Uri;
 
@@ -10,6 +11,8 @@ pub(super) struct Target {
     pub uri: Uri,
     /// Its process, if that runs here and is known.
     pub process: Option<Process>,
+    /// Where it writes its files, if that can be seen.
+    pub disk: Option<Disk>,
     /// No line each second.
     pub quiet: bool,
 }

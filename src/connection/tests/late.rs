@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_protocol::method::{basic, channel, queue};
+use leveret_protocol::method::{basic, channel, queue, tx};
 use leveret_protocol::{EncodedTable, FieldTable, FieldValue, Method};
 
 use super::client::{Client, GUEST, Login, Received, method, publish, shared};
@@ -47,6 +47,27 @@ async fn holding(shared: &Arc<Shared>, login: &Login, queue_type: &str) -> Clien
     client
 }
 
+impl Client {
+    /// Publishes to `q` and gets the delivery, or that of what is ready.
+    async fn get_deliveries(&mut self, count: usize, published: bool) {
+        for _ in 0..count {
+            if published {
+                self.send(&publish(1, "q", b"1")).await;
+            }
+            assert!(matches!(self.receive().await, Received::Method(1, _)));
+            assert!(matches!(self.receive().await, Received::Content(_)));
+            assert!(matches!(self.receive().await, Received::Content(_)));
+        }
+    }
+
+    async fn ack_each(&mut self, tags: impl Iterator<Item = usize>) {
+        for delivery_tag in tags {
+            self.send(&method(1, &Method::BasicAck(basic::Ack { delivery_tag: delivery_tag as u64, multiple: false })))
+                .await;
+        }
+    }
+}
+
 async fn expect_channel_close(client: &mut Client, value: &str) {
     let reply_text = format!(
         "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: {value} ms. This timeout value can \
@@ -68,6 +89,45 @@ async fn q_38_a_consumer_of_a_quorum_queue_has_half_an_hour() {
     let mut client = holding(&shared, &GUEST, "quorum").await;
     expect_channel_close(&mut client, "-1").await;
     client.assert_time(HALF_AN_HOUR);
+}
+
+/// As many that each look through all others would take a minute.
+const VERY_MANY: usize = 100_000;
+
+#[tokio::test(start_paused = true)]
+async fn q_38_very_many_late_deliveries_are_settled_one_by_one() {
+    let shared = running(Compat::Lenient);
+    let mut client = holding(&shared, &CAPABLE, "quorum").await;
+    client.get_deliveries(VERY_MANY - 1, true).await;
+    client.expect(1, &Method::BasicCancel(basic::Cancel { consumer_tag: "t", nowait: true })).await;
+    let consume = basic::Consume { queue: "q", consumer_tag: "u", ..Default::default() };
+    client.send(&method(1, &Method::BasicConsume(consume))).await;
+    client.expect(1, &Method::BasicConsumeOk(basic::ConsumeOk { consumer_tag: "u" })).await;
+    client.get_deliveries(VERY_MANY, false).await;
+    client.expect(1, &Method::BasicCancel(basic::Cancel { consumer_tag: "u", nowait: true })).await;
+    let counts = || shared.broker.vhost("/").unwrap().queue("q").unwrap().counts();
+    client.ack_each(VERY_MANY + 1..2 * VERY_MANY).await;
+    client.wait_until(3601).await;
+    assert_eq!(counts().ready, VERY_MANY);
+    client.ack_each(std::iter::once(2 * VERY_MANY)).await;
+    client.get_deliveries(VERY_MANY, false).await;
+    assert_eq!(counts().unacked, VERY_MANY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_14_very_many_deliveries_are_late_though_a_transaction_settles_them() {
+    let shared = running(Compat::Lenient);
+    let mut client = holding(&shared, &CAPABLE, "quorum").await;
+    client.get_deliveries(VERY_MANY - 1, true).await;
+    client.send(&method(1, &Method::TxSelect(tx::Select {}))).await;
+    client.expect(1, &Method::TxSelectOk(tx::SelectOk {})).await;
+    client.ack_each((1..=VERY_MANY).rev()).await;
+    client.expect(1, &Method::BasicCancel(basic::Cancel { consumer_tag: "t", nowait: true })).await;
+    client.wait_until(1801).await;
+    assert_eq!(shared.broker.vhost("/").unwrap().queue("q").unwrap().counts().ready, VERY_MANY);
+    client.send(&method(1, &Method::TxCommit(tx::Commit {}))).await;
+    client.expect(1, &Method::TxCommitOk(tx::CommitOk {})).await;
+    client.get_deliveries(VERY_MANY, false).await;
 }
 
 #[tokio::test(start_paused = true)]

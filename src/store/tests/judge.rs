@@ -70,7 +70,7 @@ pub(super) fn read_all(keeper: &mut Keeper<Text>, recovered: &Recovered) -> BTre
         let (mut from, mut messages) = (0, Vec::new());
         loop {
             keeper.request(Request::Load { queue: queue.queue, from, to: queue.next, bytes: 700 });
-            keeper.serve(&told).unwrap();
+            keeper.serve(true, &told).unwrap();
             let Some(Event::Loaded(_, _, loaded)) = told.0.lock().pop() else { panic!("nothing was told") };
             let loaded = loaded.unwrap();
             let Some(last) = loaded.last() else { break };

@@ -61,6 +61,7 @@ struct State {
     refusal: Option<Refusal>,
     refused: u32,
     room: u64,
+    most_handles: usize,
 }
 
 #[derive(Clone)]
@@ -128,6 +129,7 @@ impl SimDisk {
             refusal: None,
             refused: 0,
             room: u64::MAX,
+            most_handles: 0,
         })))
     }
 
@@ -207,6 +209,11 @@ impl SimDisk {
         self.0.lock().room = room.unwrap_or(u64::MAX);
     }
 
+    /// How many open files and clones of the disk there have been at once, since it was asked last.
+    pub(super) fn take_most_handles(&self) -> usize {
+        std::mem::take(&mut self.0.lock().most_handles)
+    }
+
     /// All files with their lengths.
     pub(super) fn files(&self) -> Vec<(PathBuf, usize)> {
         let state = self.0.lock();
@@ -282,8 +289,10 @@ impl State {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let state = self.0.lock();
-        Ok(self.file(state.node(path)?, state.epoch))
+        let state = &mut *self.0.lock();
+        let file = self.file(state.node(path)?, state.epoch);
+        state.most_handles = state.most_handles.max(Arc::strong_count(&self.0));
+        Ok(file)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {

@@ -352,7 +352,9 @@ impl Simulation {
                 None => break,
             }
         }
-        let served = running.keeper.serve(&self.told);
+        // A full disk lets it pause.
+        let may_write = self.rng.random_bool(0.9);
+        let served = running.keeper.serve(may_write, &self.told);
         self.hear();
         self.unless_full(served)
     }

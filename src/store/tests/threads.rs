@@ -1,163 +1,18 @@
 //! The two threads on a disk that refuses.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use rustix::io::Errno;
-use tempfile::TempDir;
 
-use super::sim::{Call, Refusal, SimDisk};
+use super::at_work::{AtWork, Event, QUEUE};
+use super::sim::{Call, Refusal};
 use super::text::Text;
-use crate::broker::journal::{Group, Journal, Loaded, Op, QueueId, Request};
-use crate::store::disk::Disk;
-use crate::store::error::StoreError;
-use crate::store::recovery::{Lock, lock, recover};
-use crate::store::threads::{Store, start};
-use crate::store::{Durability, Options, Recovered, Sink};
-
-const QUEUE: QueueId = QueueId(1);
+use crate::broker::journal::{Group, Journal, Op, Request};
+use crate::store::Durability;
 
 /// So long that it is only waited for in a test that fails.
 const NEVER: Duration = Duration::from_secs(3600);
-
-/// What the store has told, in order.
-#[derive(Default)]
-struct Told {
-    all: Mutex<Vec<Event>>,
-    more: Condvar,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Event {
-    Low(bool),
-    Failed(String),
-    Loaded(usize),
-    PagedOut,
-}
-
-impl Told {
-    fn tell(&self, event: Event) {
-        self.all.lock().push(event);
-        self.more.notify_all();
-    }
-
-    fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
-        let mut all = self.all.lock();
-        loop {
-            if let Some(event) = all.iter().find(|event| wanted(event)) {
-                return event.clone();
-            }
-            let waited = self.more.wait_for(&mut all, Duration::from_secs(60));
-            assert!(!waited.timed_out(), "not told: {all:?}");
-        }
-    }
-
-    fn failure(&self) -> String {
-        match self.wait_for(|event| matches!(event, Event::Failed(_))) {
-            Event::Failed(error) => error,
-            _ => unreachable!("asked for"),
-        }
-    }
-}
-
-impl Sink<Text> for Told {
-    fn loaded(&self, _: QueueId, _: u64, result: Result<Vec<Loaded<Text>>, StoreError>) {
-        self.tell(Event::Loaded(result.unwrap().len()));
-    }
-
-    fn paged_out(&self, _: QueueId, _: usize) {
-        self.tell(Event::PagedOut);
-    }
-
-    fn space_low(&self, low: bool) {
-        self.tell(Event::Low(low));
-    }
-
-    fn failed(&self, error: StoreError) {
-        self.tell(Event::Failed(error.to_string()));
-    }
-}
-
-/// A store at work on a simulated disk.
-struct AtWork {
-    disk: SimDisk,
-    journal: Arc<Journal<Text>>,
-    told: Arc<Told>,
-    store: Store<Text>,
-    next: u64,
-    _dir: TempDir,
-}
-
-impl AtWork {
-    fn new(durability: Durability) -> Self {
-        Self::on(SimDisk::new(1), durability).0
-    }
-
-    fn on(disk: SimDisk, durability: Durability) -> (Self, Recovered) {
-        let dir = tempfile::tempdir().unwrap();
-        let held: Lock = lock(dir.path()).unwrap();
-        let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let mut opened = recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap();
-        let recovered = std::mem::take(&mut opened.recovered);
-        let (journal, told) = (Arc::new(Journal::new()), Arc::new(Told::default()));
-        let options = Options { durability, disk_free_limit: 1000 };
-        let store = start(options, dyn_disk, held, opened, journal.clone(), told.clone());
-        (Self { disk, journal, told, store, next: 1, _dir: dir }, recovered)
-    }
-
-    /// Publishes a message. Gives what is committed when it may be confirmed.
-    fn publish(&mut self) -> u64 {
-        let message = Text { id: self.next, lasting: true, shared: false, len: 100 };
-        let position = self.next;
-        self.next += 1;
-        self.journal.write().push(Op::Publish { queue: QUEUE, position, message })
-    }
-
-    fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
-        for _ in 0..60_000 {
-            if holds() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        panic!("never {what}: {:?}", self.told.all.lock());
-    }
-
-    fn confirmed(&self, position: u64) {
-        self.wait_until("confirmed", || self.journal.committed() >= position);
-    }
-
-    fn refuse(&self, call: Call, dir: &'static str, error: Errno) {
-        self.disk.refuse(Some(Refusal { call, dir, error }));
-    }
-
-    /// Ends the threads. Gives the disk.
-    fn close(self) -> SimDisk {
-        self.journal.close();
-        self.store.close();
-        self.disk
-    }
-
-    /// Nothing more is confirmed, the broker hears of an error that says `what`, and what was confirmed survives a power cut.
-    fn ends_with(mut self, what: &str, confirmed: u64) {
-        let refused = self.publish();
-        let error = self.told.failure();
-        assert!(error.starts_with(what), "{error}");
-        // What goes wrong once is not tried again: the system may have forgotten what it did not write.
-        self.disk.refuse(None);
-        let later = self.publish();
-        let (journal, told) = (self.journal.clone(), self.told.clone());
-        let disk = self.close();
-        assert_eq!(journal.committed(), confirmed, "of {refused} and {later}");
-        assert_eq!(told.all.lock().iter().filter(|event| matches!(event, Event::Failed(_))).count(), 1);
-        assert!(!told.all.lock().contains(&Event::Low(true)), "nobody is told to wait for what does not come");
-        disk.crash();
-        let recovered = Self::on(disk, Durability::Group).1;
-        let kept = recovered.queues.iter().map(|queue| queue.count).sum::<u64>();
-        assert!((confirmed..=later).contains(&kept), "{kept} of {confirmed} confirmed");
-    }
-}
 
 #[test]
 fn a_refused_flush_confirms_nothing_ever_and_ends_the_broker() {
@@ -188,72 +43,26 @@ fn a_write_that_fails_ends_the_broker() {
     at_work.ends_with("cannot write 'log/", first);
 }
 
+/// The checkpoint before holds on.
 #[test]
-fn a_disk_that_is_full_blocks_publishers_until_it_has_space() {
-    for durability in [Durability::Group, Durability::Os, Durability::Interval(NEVER)] {
-        let mut at_work = AtWork::new(durability);
-        let first = at_work.publish();
-        at_work.confirmed(first);
-        at_work.refuse(Call::Write, "log", Errno::NOSPC);
-        let second = at_work.publish();
-        at_work.told.wait_for(|event| *event == Event::Low(true));
-        let tries = at_work.disk.refused();
-        at_work.wait_until("tried again", || at_work.disk.refused() > tries + 2);
-        assert_eq!(at_work.journal.committed(), first, "{durability}");
-        at_work.disk.refuse(None);
-        at_work.confirmed(second);
-        at_work.told.wait_for(|event| *event == Event::Low(false));
-        let third = at_work.publish();
-        at_work.confirmed(third);
-        let told = at_work.told.clone();
-        let disk = at_work.close();
-        assert_eq!(*told.all.lock(), [Event::Low(true), Event::Low(false)], "{durability}");
-        disk.crash();
-        let recovered = AtWork::on(disk, durability).1;
-        assert!(recovered.clean && recovered.queues[0].count == 3, "{durability}: {recovered:?}");
+fn a_last_checkpoint_that_is_refused_is_told_and_nothing_is_lost() {
+    for (call, error) in [(Call::Write, Errno::NOSPC), (Call::Write, Errno::IO), (Call::Sync, Errno::IO)] {
+        for dir in ["", "queues/0000000000000001"] {
+            let mut at_work = AtWork::new(Durability::Group);
+            let last = (0..5).map(|_| at_work.publish()).last().unwrap();
+            at_work.confirmed(last);
+            at_work.refuse(call, dir, error);
+            let told = at_work.told.clone();
+            let (disk, closed) = at_work.try_close();
+            let said = closed.unwrap_err().to_string();
+            assert!(said.contains(if dir.is_empty() { "'checkpoint" } else { "'queues/" }), "{said}");
+            assert!(told.all.lock().is_empty(), "{:?}", told.all.lock());
+            disk.refuse(None);
+            disk.crash();
+            let recovered = AtWork::on(disk, Durability::Group).1;
+            assert!(!recovered.clean && recovered.queues[0].count == last, "{recovered:?}");
+        }
     }
-}
-
-#[test]
-fn little_free_space_is_told_and_that_there_is_enough_again() {
-    let at_work = AtWork::new(Durability::Group);
-    at_work.disk.set_room(Some(999));
-    at_work.told.wait_for(|event| *event == Event::Low(true));
-    at_work.disk.set_room(None);
-    at_work.told.wait_for(|event| *event == Event::Low(false));
-    at_work.close();
-}
-
-#[test]
-fn an_orderly_stop_does_not_wait_for_space() {
-    let mut at_work = AtWork::new(Durability::Group);
-    at_work.refuse(Call::Write, "log", Errno::NOSPC);
-    at_work.publish();
-    at_work.told.wait_for(|event| *event == Event::Low(true));
-    let (journal, told) = (at_work.journal.clone(), at_work.told.clone());
-    at_work.close();
-    assert_eq!(journal.committed(), 0);
-    assert!(told.failure().starts_with("cannot write 'log/"));
-}
-
-/// Pages go to segments, which the keeper writes: the log goes on meanwhile.
-#[test]
-fn pages_wait_for_space_and_confirms_do_not() {
-    let mut at_work = AtWork::new(Durability::Group);
-    at_work.refuse(Call::Write, "queues/0000000000000001", Errno::NOSPC);
-    let first = at_work.publish();
-    let run = vec![(1, Text { id: 1, lasting: true, shared: false, len: 100 })];
-    at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
-    at_work.confirmed(first);
-    at_work.told.wait_for(|event| *event == Event::Low(true));
-    let second = at_work.publish();
-    at_work.confirmed(second);
-    assert!(!at_work.told.all.lock().contains(&Event::PagedOut));
-    at_work.disk.refuse(None);
-    at_work.told.wait_for(|event| *event == Event::PagedOut);
-    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: 2, bytes: 1000 });
-    at_work.told.wait_for(|event| *event == Event::Loaded(1));
-    at_work.close();
 }
 
 /// What a checkpoint makes free is lost if it was not flushed.
@@ -322,12 +131,54 @@ fn the_flush_of_the_interval_comes_though_nothing_else_does() {
     assert!(journal.committed() <= last && journal.committed() < later);
 }
 
+/// There may be more segments than files that may be open, and a queue that cannot be looked at stays closed.
+#[test]
+fn segments_are_not_all_open_at_once() {
+    let mut at_work = AtWork::new(Durability::Group);
+    let last = (0..150).map(|_| at_work.publish()).last().unwrap();
+    at_work.confirmed(last);
+    for first in (1..=last).step_by(3) {
+        let text = |id| (id, Text { id, lasting: true, shared: false, len: 1500 });
+        let run = (first..first + 3).map(text).collect();
+        at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    }
+    at_work.wait_until("paged out", || at_work.told.paged_out() == 50);
+    let disk = at_work.close();
+    let segments = disk.files().iter().filter(|(path, _)| path.starts_with("queues")).count();
+    disk.take_most_handles();
+    let (at_work, recovered) = AtWork::on(disk, Durability::Group);
+    assert!(recovered.damaged.is_empty() && recovered.queues[0].count == last);
+    let handles = at_work.disk.take_most_handles();
+    assert!(segments > 30 && handles < 20, "{handles} for {segments} segments");
+    at_work.close();
+}
+
+/// Otherwise publishers would wait for ever.
+#[test]
+fn a_thread_that_panics_ends_the_broker() {
+    let mut at_work = AtWork::new(Durability::Group);
+    let first = at_work.publish();
+    let run = vec![(1, Text { id: 1, lasting: true, shared: false, len: 100 })];
+    at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    at_work.told.wait_for(|event| *event == Event::PagedOut);
+    at_work.confirmed(first);
+    let segment = Path::new("queues/0000000000000001/00000001.seg");
+    at_work.disk.change(segment, |bytes| *bytes.last_mut().unwrap() ^= 1);
+    // Who is told expects no error here.
+    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: 2, bytes: 1000 });
+    assert_eq!(at_work.told.failure(), "the thread 'keeper' of the store has panicked");
+    at_work.publish();
+    let (journal, told) = (at_work.journal.clone(), at_work.told.clone());
+    at_work.close();
+    assert_eq!(journal.committed(), first, "{:?}", told.all.lock());
+}
+
 /// The store is asked for the flush at the interval's end and not later.
 #[test]
 fn a_writer_with_a_deadline_gets_an_empty_group_when_it_has_passed() {
     let journal = Journal::<Text>::new();
     let mut group = Group::default();
-    let passed = Some(std::time::Instant::now());
+    let passed = Some(Instant::now());
     assert!(journal.take(&mut group, NEVER, passed));
     assert!(group.ops.is_empty());
 }
