@@ -5,6 +5,7 @@ use leveret_protocol::frame::{self, kind};
 use leveret_protocol::method::{basic, channel, connection};
 use leveret_protocol::{Content, Frame, Method, State, Step, whole_publish};
 
+use super::channels::Slot;
 use super::disk::may_be_logged;
 use super::end::{End, Refused};
 use super::error::{ConnectionError, method_named};
@@ -13,68 +14,6 @@ use super::task::{Connection, REPLIES_MAX};
 use crate::broker::Body;
 use crate::channel::{Channel, ChannelError, PENDING_BYTES_MAX, Publish, Session};
 use crate::error::Error;
-
-/// The channels of a connection, by number.
-#[derive(Default)]
-pub(super) struct Channels {
-    /// Sorted by number.
-    slots: Vec<(u16, Slot)>,
-    /// Where the last one was found.
-    last: usize,
-    /// Closed by the client in what was read at once: opening them again before the close is answered is an error (M-02).
-    just_closed: Vec<u16>,
-}
-
-enum Slot {
-    Open(Box<Channel>),
-    /// The broker has closed it; what comes is ignored until close-ok (C-26).
-    Closing,
-}
-
-impl Channels {
-    /// The open channel of this number.
-    #[inline]
-    pub(super) fn open(&mut self, number: u16) -> Option<&mut Channel> {
-        match self.slot(number)? {
-            Slot::Open(channel) => Some(channel),
-            Slot::Closing => None,
-        }
-    }
-
-    #[inline]
-    fn slot(&mut self, number: u16) -> Option<&mut Slot> {
-        if self.slots.get(self.last).is_none_or(|(found, _)| *found != number) {
-            self.last = self.slots.binary_search_by_key(&number, |(found, _)| *found).ok()?;
-        }
-        self.slots.get_mut(self.last).map(|(_, slot)| slot)
-    }
-
-    fn insert(&mut self, number: u16) {
-        if let Err(at) = self.slots.binary_search_by_key(&number, |(found, _)| *found) {
-            self.slots.insert(at, (number, Slot::Open(Box::new(Channel::new(number)))));
-        }
-    }
-
-    fn set_closing(&mut self, number: u16) {
-        if let Some(slot) = self.slot(number) {
-            *slot = Slot::Closing;
-        }
-    }
-
-    fn remove(&mut self, number: u16) {
-        if let Ok(at) = self.slots.binary_search_by_key(&number, |(found, _)| *found) {
-            self.slots.remove(at);
-        }
-    }
-
-    fn take_open(&mut self) -> Vec<Channel> {
-        let open = |(_, slot)| match slot {
-            Slot::Open(channel) => Some(*channel),
-            Slot::Closing => None,
-        };
-        std::mem::take(&mut self.slots).into_iter().filter_map(open).collect()
-    }
-}
 
 /// Lends the parts of a connection and the scratch that a channel works with.
 macro_rules! session {
@@ -300,7 +239,7 @@ impl<S> Connection<S> {
     fn frame_on_unopened(&mut self, frame: &Frame<'_>, scratch: &mut Scratch) -> Result<(), End> {
         let refused = if self.channels.just_closed.contains(&frame.channel) {
             ConnectionError::SecondChannelOpen
-        } else if self.channel_max != 0 && self.channels.slots.len() >= usize::from(self.channel_max) {
+        } else if self.channel_max != 0 && self.channels.len() >= usize::from(self.channel_max) {
             ConnectionError::TooManyChannels(self.channel_max)
         } else {
             match Channel::new(frame.channel).assembler.frame(frame, 0) {
@@ -394,7 +333,7 @@ impl<S> Connection<S> {
 
     /// A moment has come at which a client should have settled something.
     pub(super) fn check_timeouts(&mut self, scratch: &mut Scratch) -> Result<(), End> {
-        let numbers: Vec<_> = self.channels.slots.iter().map(|(number, _)| *number).collect();
+        let numbers = self.channels.numbers();
         self.begin_output(scratch);
         for number in numbers {
             let Some(channel) = self.channels.open(number) else { continue };
@@ -443,7 +382,7 @@ impl<S> Connection<S> {
 
     /// Gives back all that the connection holds. With `deliver` what is on its way is sent first (C-21).
     pub(super) fn close_channels(&mut self, deliver: bool, scratch: &mut Scratch) {
-        let numbers: Vec<_> = self.channels.slots.iter().map(|(number, _)| *number).collect();
+        let numbers = self.channels.numbers();
         for number in numbers {
             if let Some(channel) = self.channels.open(number) {
                 channel.stop_consumers(&mut session!(self, scratch));

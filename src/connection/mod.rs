@@ -3,6 +3,7 @@
 //! One task for each connection reads, handles and writes, so that nothing else ever touches its channels; others reach it through its
 //! outbox alone.
 
+mod channels;
 mod clock;
 mod disk;
 mod end;

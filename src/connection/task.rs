@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::channels::Channels;
 use super::disk::DiskWait;
 use super::end::{End, Refused};
-use super::frames::Channels;
 use super::handshake::{Abilities, Negotiated};
 use super::heartbeat::{Due, Heartbeat};
 use super::scratch::{READ_CHUNK, Scratch};
