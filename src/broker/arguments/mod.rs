@@ -46,8 +46,7 @@ pub use expiration::Expiration;
 pub use interval::is_interval;
 pub use known::QueueType;
 pub use queue::{
-    DeadLetterStrategy, DelayedRetry, DelayedRetryType, LeaderLocator, Overflow, QueueSettings, ReceivedDeclare,
-    declare, redeclare,
+    DeadLetterStrategy, DelayedRetry, DelayedRetryType, Overflow, QueueSettings, ReceivedDeclare, declare, redeclare,
 };
 pub use sender_selected::{sender_selected_keys, without_bcc};
 pub(crate) use term::{Encoding, Term};

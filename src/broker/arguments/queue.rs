@@ -25,6 +25,17 @@ pub struct ReceivedDeclare<'a> {
     pub arguments: &'a FieldTable,
 }
 
+/// What only streams know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamSettings {
+    /// `x-max-age` in milliseconds.
+    pub max_age_ms: Option<u64>,
+    /// `x-stream-max-segment-size-bytes`, at most 3 000 000 000.
+    pub segment_size_bytes: Option<u64>,
+    /// `x-stream-filter-size-bytes`, 16 to 255.
+    pub filter_size_bytes: Option<u64>,
+}
+
 /// A queue's flags and typed arguments as of its first declare.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueSettings {
@@ -62,20 +73,10 @@ pub struct QueueSettings {
     pub delivery_limit: Option<i64>,
     /// `x-consumer-timeout` in milliseconds.
     pub consumer_timeout_ms: Option<u64>,
-    /// `x-consumer-disconnected-timeout` in milliseconds.
-    pub consumer_disconnected_timeout_ms: Option<u64>,
     /// `x-delayed-retry-type`, `-min` and `-max`.
     pub delayed_retry: DelayedRetry,
-    /// `x-quorum-initial-group-size` or `x-initial-cluster-size`, above 0.
-    pub initial_group_size: Option<u64>,
-    /// `x-queue-leader-locator`
-    pub leader_locator: Option<LeaderLocator>,
-    /// `x-max-age` in milliseconds.
-    pub max_age_ms: Option<u64>,
-    /// `x-stream-max-segment-size-bytes`, at most 3 000 000 000.
-    pub stream_segment_size_bytes: Option<u64>,
-    /// `x-stream-filter-size-bytes`, 16 to 255.
-    pub stream_filter_size_bytes: Option<u64>,
+    /// Of a stream alone.
+    pub stream: Option<Box<StreamSettings>>,
 }
 
 /// `x-dead-letter-strategy`
@@ -158,15 +159,6 @@ impl DelayedRetryType {
             _ => None,
         }
     }
-}
-
-/// `x-queue-leader-locator`: where the leader is put in a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaderLocator {
-    /// Where there are fewest; also by the old names `random`, `least-leaders` and `min-masters`.
-    Balanced,
-    /// On the node that the client is connected to.
-    ClientLocal,
 }
 
 /// Checks the declare of a queue that does not exist. `default_type` is the vhost's or the node's default queue type.
@@ -355,13 +347,8 @@ impl QueueSettings {
             single_active_consumer: false,
             delivery_limit: None,
             consumer_timeout_ms: None,
-            consumer_disconnected_timeout_ms: None,
             delayed_retry: DelayedRetry::default(),
-            initial_group_size: None,
-            leader_locator: None,
-            max_age_ms: None,
-            stream_segment_size_bytes: None,
-            stream_filter_size_bytes: None,
+            stream: None,
         }
     }
 
@@ -381,10 +368,11 @@ impl QueueSettings {
     }
 
     fn check_stream_sizes(&self) -> Result<(), ArgumentError> {
-        if self.stream_segment_size_bytes.is_some_and(|n| n > 3_000_000_000) {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        if stream.segment_size_bytes.is_some_and(|n| n > 3_000_000_000) {
             return Err(ArgumentError::StreamSegmentSize);
         }
-        if self.stream_filter_size_bytes.is_some_and(|n| !(16..=255).contains(&n)) {
+        if stream.filter_size_bytes.is_some_and(|n| !(16..=255).contains(&n)) {
             return Err(ArgumentError::StreamFilterSize);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use leveret_protocol::FieldValue;
 
 use super::interval::Interval;
-use super::queue::{DeadLetterStrategy, DelayedRetryType, LeaderLocator, Overflow, QueueSettings};
+use super::queue::{DeadLetterStrategy, DelayedRetryType, Overflow, QueueSettings};
 use super::term::text;
 use super::{InvalidValue, check};
 use crate::broker::compat::Compat;
@@ -13,6 +13,12 @@ pub(super) type Reader = fn(&mut QueueSettings, &FieldValue, Compat) -> Result<(
 
 /// A reader that puts the checked value into a field.
 macro_rules! read {
+    (of $part:ident.$field:ident = $check:expr) => {
+        |settings, value, _| {
+            settings.$part.get_or_insert_default().$field = $check(value)?;
+            Ok(())
+        }
+    };
     ($($field:ident).+ = $check:expr) => {
         |settings, value, _| {
             settings.$($field).+ = $check(value)?;
@@ -38,13 +44,13 @@ pub(super) const READERS: [(&str, Reader); 26] = [
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", read!(single_active_consumer = check::boolean)),
     ("x-consumer-timeout", read!(consumer_timeout_ms = some(check::not_negative))),
-    ("x-consumer-disconnected-timeout", read!(consumer_disconnected_timeout_ms = some(check::not_negative))),
-    ("x-quorum-initial-group-size", read!(initial_group_size = some(check::positive))),
-    ("x-max-age", read!(max_age_ms = max_age_ms)),
-    ("x-stream-max-segment-size-bytes", read!(stream_segment_size_bytes = some(check::not_negative))),
-    ("x-stream-filter-size-bytes", read!(stream_filter_size_bytes = some(check::not_negative))),
-    ("x-initial-cluster-size", read!(initial_group_size = some(check::positive))),
-    ("x-queue-leader-locator", QueueSettings::read_leader_locator),
+    ("x-consumer-disconnected-timeout", |_, value, _| check::not_negative(value).map(drop)),
+    ("x-quorum-initial-group-size", |_, value, _| check::positive(value).map(drop)),
+    ("x-max-age", read!(of stream.max_age_ms = max_age_ms)),
+    ("x-stream-max-segment-size-bytes", read!(of stream.segment_size_bytes = some(check::not_negative))),
+    ("x-stream-filter-size-bytes", read!(of stream.filter_size_bytes = some(check::not_negative))),
+    ("x-initial-cluster-size", |_, value, _| check::positive(value).map(drop)),
+    ("x-queue-leader-locator", check_leader_locator),
     ("x-delivery-limit", read!(delivery_limit = integer_or_none)),
     ("x-delayed-retry-type", QueueSettings::read_delayed_retry_type),
     ("x-delayed-retry-min", read!(delayed_retry.min_ms = unsigned_or_none)),
@@ -80,15 +86,6 @@ impl QueueSettings {
         Ok(())
     }
 
-    fn read_leader_locator(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
-        self.leader_locator = Some(match check::string(value)? {
-            b"client-local" => LeaderLocator::ClientLocal,
-            b"balanced" | b"random" | b"least-leaders" | b"min-masters" => LeaderLocator::Balanced,
-            _ => return Err(InvalidValue::LeaderLocator),
-        });
-        Ok(())
-    }
-
     fn read_delayed_retry_type(&mut self, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
         let name = value.as_str().unwrap_or_default();
         self.delayed_retry.retry_type = DelayedRetryType::from_name(name).unwrap_or_default();
@@ -113,6 +110,14 @@ fn check_queue_version(_: &mut QueueSettings, value: &FieldValue, compat: Compat
     match check::integer(value)? {
         n if (compat.queue_version_min()..=2).contains(&n) => Ok(()),
         n => Err(InvalidValue::UnsupportedVersion(n)),
+    }
+}
+
+/// `x-queue-leader-locator` has no effect on one node.
+fn check_leader_locator(_: &mut QueueSettings, value: &FieldValue, _: Compat) -> Result<(), InvalidValue> {
+    match check::string(value)? {
+        b"client-local" | b"balanced" | b"random" | b"least-leaders" | b"min-masters" => Ok(()),
+        _ => Err(InvalidValue::LeaderLocator),
     }
 }
 

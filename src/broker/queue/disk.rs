@@ -216,8 +216,6 @@ pub(super) struct Paging {
     held_back: Vec<Arc<Outbox>>,
     /// Connections whose basic.get waits for the first message to come from disk.
     getters: Vec<Arc<Outbox>>,
-    /// The queue cannot be read; nothing of it comes any more.
-    failed: bool,
 }
 
 impl Queue {
@@ -241,7 +239,8 @@ impl Queue {
             }
             None => state.fail(fx),
         });
-        let getters = std::mem::take(&mut self.state.lock().paging.getters);
+        let getters =
+            self.state.lock().paging.as_mut().map(|paging| std::mem::take(&mut paging.getters)).unwrap_or_default();
         for getter in getters {
             if getter.disk_is_ready() {
                 fx.wake(getter);
@@ -252,10 +251,14 @@ impl Queue {
     /// The oldest run on its way to disk has arrived there.
     pub fn paged_out(self: &Arc<Self>, fx: &mut Effects) {
         let mut state = self.state.lock();
-        let cost = state.paging.runs.pop_front().unwrap_or(0);
-        state.paging.bytes -= cost;
+        let Some(paging) = &mut state.paging else { return };
+        let cost = paging.runs.pop_front().unwrap_or(0);
+        paging.bytes -= cost;
+        paging.release(fx);
+        if paging.is_idle() {
+            state.paging = None;
+        }
         state.charged = state.charged.saturating_sub(cost);
-        state.paging.release(fx);
         drop(state);
         self.home.memory.add(-(cost as i64), fx);
     }
@@ -283,11 +286,12 @@ impl Queue {
             return true;
         }
         let mut state = self.state.lock();
-        if state.ready.has_next() || state.ready.is_empty() || state.paging.failed || state.deleted {
+        if state.ready.has_next() || state.ready.is_empty() || state.failed || state.deleted {
             return false;
         }
-        if !state.paging.getters.iter().any(|known| Arc::ptr_eq(known, getter)) {
-            state.paging.getters.push(getter.clone());
+        let getters = &mut state.paging.get_or_insert_default().getters;
+        if !getters.iter().any(|known| Arc::ptr_eq(known, getter)) {
+            getters.push(getter.clone());
         }
         self.fetch(&mut state, 0, LOAD_BYTES_GET);
         true
@@ -295,7 +299,7 @@ impl Queue {
 
     /// Whether it cannot be read, because its files are damaged.
     pub fn is_failed(&self) -> bool {
-        self.state.lock().paging.failed
+        self.state.lock().failed
     }
 
     /// The queue's files are damaged: it stays closed.
@@ -320,7 +324,7 @@ impl Queue {
 
     /// Asks for `bytes` more from disk where a head has no more than `low`.
     fn fetch(&self, state: &mut State, low: usize, bytes: usize) {
-        if state.paging.failed {
+        if state.failed {
             return;
         }
         let Some(disk) = &self.disk else { return };
@@ -340,8 +344,9 @@ impl Queue {
 
     fn send_run(&self, disk: &OnDisk, lane: Lane, run: Run, state: &mut State) {
         let cost = run.iter().map(|(_, message)| message.cost()).sum();
-        state.paging.runs.push_back(cost);
-        state.paging.bytes += cost;
+        let paging = state.paging.get_or_insert_default();
+        paging.runs.push_back(cost);
+        paging.bytes += cost;
         let lasts = |message: &Message| disk.journal.is_some() && (disk.keeps_all || message.is_persistent());
         let keep =
             |(position, message)| (position, Kept { lasting: lasts(&message), flushed: disk.keeps_all, message });
@@ -353,9 +358,9 @@ impl Queue {
     #[inline]
     pub(super) fn waits_for_disk(&self, state: &mut State, log_is_behind: bool, publisher: &Arc<Outbox>) -> bool {
         let Some(disk) = &self.disk else { return false };
-        if state.paging.bytes > PAGING_BYTES_MAX {
-            if !state.paging.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
-                state.paging.held_back.push(publisher.clone());
+        if let Some(paging) = state.paging.as_mut().filter(|paging| paging.bytes > PAGING_BYTES_MAX) {
+            if !paging.held_back.iter().any(|held| Arc::ptr_eq(held, publisher)) {
+                paging.held_back.push(publisher.clone());
             }
             return true;
         }
@@ -365,7 +370,8 @@ impl Queue {
     /// Whether publishers must go on waiting for the disk.
     pub(super) fn is_disk_behind(&self, state: &State) -> bool {
         let journal = self.disk.as_ref().and_then(|disk| disk.journal.as_ref());
-        state.paging.bytes > PAGING_BYTES_MAX / 2 || journal.is_some_and(|journal| journal.is_behind())
+        let paging = state.paging.as_ref().map_or(0, |paging| paging.bytes);
+        paging > PAGING_BYTES_MAX / 2 || journal.is_some_and(|journal| journal.is_behind())
     }
 
     /// What stood at these positions of lanes is to be forgotten; `weight` is that of the bodies.
@@ -397,7 +403,7 @@ impl Queue {
 impl State {
     /// It cannot be read any more: its consumers are told, as if it had been deleted.
     fn fail(&mut self, fx: &mut Effects) {
-        self.paging.failed = true;
+        self.failed = true;
         for consumer in self.consumers.drain() {
             if consumer.outbox.cancelled(consumer.channel, consumer.subscription) {
                 fx.wake(consumer.outbox);
@@ -408,16 +414,19 @@ impl State {
 
 impl Paging {
     /// The queue is gone: nobody waits for its pages any more. Gives the memory of those that were on their way.
-    pub(super) fn end(&mut self, fx: &mut Effects) -> usize {
-        self.runs.clear();
+    pub(super) fn end(mut self, fx: &mut Effects) -> usize {
         let cost = std::mem::take(&mut self.bytes);
         self.release(fx);
-        for getter in self.getters.drain(..) {
+        for getter in self.getters {
             if getter.disk_is_ready() {
                 fx.wake(getter);
             }
         }
         cost
+    }
+
+    fn is_idle(&self) -> bool {
+        self.runs.is_empty() && self.held_back.is_empty() && self.getters.is_empty()
     }
 
     fn release(&mut self, fx: &mut Effects) {

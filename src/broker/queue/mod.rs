@@ -121,7 +121,10 @@ struct State {
     got: usize,
     /// None if nothing of it survives a restart.
     log: Option<Box<Log>>,
-    paging: Paging,
+    /// What is on its way to and from disk, and who waits for that.
+    paging: Option<Box<Paging>>,
+    /// It cannot be read; nothing of it comes any more.
+    failed: bool,
 }
 
 /// How a queue begins.
@@ -178,7 +181,8 @@ impl Queue {
             stuck: None,
             got: 0,
             log,
-            paging: Paging::default(),
+            paging: None,
+            failed: false,
         };
         let timer = home.timers.key();
         let refuses = AtomicBool::new(refuses);

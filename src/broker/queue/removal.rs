@@ -43,7 +43,7 @@ impl Queue {
             state.gone(&entry);
         }
         state.drop_stuck();
-        state.charged = state.charged.saturating_sub(state.paging.end(fx));
+        state.charged = state.charged.saturating_sub(state.paging.take().map_or(0, |paging| paging.end(fx)));
         if state.scheduled != Moment::NEVER {
             self.home.timers.set(self.timer, state.scheduled, Moment::NEVER, || unreachable!("nobody waits"));
         }

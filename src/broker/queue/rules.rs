@@ -31,7 +31,7 @@ pub(super) struct Rules {
     /// Only failed deliveries count to the limit, not all that came back (0.1).
     pub(super) failures_only: bool,
     /// When what came back may be delivered again.
-    pub(super) delayed_retry: DelayedRetry,
+    pub(super) delayed_retry: Option<Box<DelayedRetry>>,
     /// Milliseconds that a consumer may hold a delivery.
     pub(super) consumer_timeout_ms: Option<u64>,
 }
@@ -71,7 +71,7 @@ impl Rules {
 
     /// Milliseconds that a message with these counts of returns has to wait, if it has to.
     pub(super) fn retry_delay_ms(&self, rejected: bool, failed: u32) -> Option<u64> {
-        let DelayedRetry { retry_type, min_ms, max_ms } = self.delayed_retry;
+        let DelayedRetry { retry_type, min_ms, max_ms } = **self.delayed_retry.as_ref()?;
         let delays = match retry_type {
             DelayedRetryType::Disabled => false,
             DelayedRetryType::All => true,
@@ -100,12 +100,13 @@ fn delivery_limit(settings: &QueueSettings, policy: &QueuePolicy, compat: Compat
     }
 }
 
-fn delayed_retry(settings: &QueueSettings, policy: &QueuePolicy) -> DelayedRetry {
+fn delayed_retry(settings: &QueueSettings, policy: &QueuePolicy) -> Option<Box<DelayedRetry>> {
     let own = settings.delayed_retry;
     let given = settings.arguments.get("x-delayed-retry-type").is_some();
-    DelayedRetry {
+    let delays = DelayedRetry {
         retry_type: if given { own.retry_type } else { policy.delayed_retry_type.unwrap_or_default() },
         min_ms: own.min_ms.or(policy.delayed_retry_min_ms),
         max_ms: own.max_ms.or(policy.delayed_retry_max_ms),
-    }
+    };
+    (delays.retry_type != DelayedRetryType::Disabled).then(|| Box::new(delays))
 }

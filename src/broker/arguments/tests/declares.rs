@@ -199,8 +199,6 @@ fn q_06_typed_settings() {
         dead_letter_strategy: DeadLetterStrategy::AtLeastOnce,
         consumer_timeout_ms: Some(7),
         delayed_retry: DelayedRetry { retry_type: DelayedRetryType::Failed, min_ms: Some(300), max_ms: None },
-        initial_group_size: Some(3),
-        leader_locator: Some(LeaderLocator::Balanced),
         arguments: quorum.clone(),
         ..declared(&of_type("quorum", &[])).unwrap()
     };

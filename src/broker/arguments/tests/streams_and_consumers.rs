@@ -16,7 +16,7 @@ fn q_39_max_age_is_a_number_and_a_unit() {
         ("1D\n", 86_400_000),
         ("99999999999999999999D", u64::MAX),
     ] {
-        assert_eq!(declared_age(age).unwrap().max_age_ms, Some(ms), "{age}");
+        assert_eq!(declared_age(age).unwrap().stream.unwrap().max_age_ms, Some(ms), "{age}");
     }
     for age in [
         "0D", "", "D", "1", " 1D", "1D ", "1Y2M", "-1D", "+1D", "1.5D", "1d", "1H", "1S", "1\n", "1DD", "d1", "1é",
