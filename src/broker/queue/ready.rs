@@ -178,6 +178,13 @@ impl Ready {
         self.returned.first_key_value().map(|(_, (_, _, message))| message)
     }
 
+    /// The position of the first, or one before it where that is on disk.
+    pub(super) fn first_position(&self) -> u64 {
+        let (arrived, returned) = (self.arrived.front().map(Arrived::position), self.returned.keys().next().copied());
+        let in_memory = arrived.into_iter().chain(returned).min();
+        in_memory.or_else(|| self.deep.as_ref().map(|deep| deep.from)).unwrap_or(u64::MAX)
+    }
+
     /// The last position given.
     pub(super) fn last_position(&self) -> u64 {
         self.next_position
