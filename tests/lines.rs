@@ -76,3 +76,19 @@ fn q_29_before_4_3_what_came_before_the_lower_level_goes_before_it() {
     }
     assert_eq!(c.drain(&q).concat(), "abcefdg");
 }
+
+#[test]
+fn q_36_q_37_before_4_3_one_count_tells_of_all_that_came_back_and_nothing_is_delayed() {
+    if !ours_only() {
+        return;
+    }
+    for compat in [Compat::V4_2, Compat::V3_13] {
+        let mut c = open_at(compat);
+        let q = c.quorum(&[("x-delayed-retry-type", "all".into()), ("x-delayed-retry-min", 60_000.into())]);
+        c.put(&q, "1", &plain());
+        for (requeue, told) in [(nack(1, true), None), (nack(2, true), Some(1)), (nack(3, true), Some(2))] {
+            assert_eq!(counts_told(&c.await_get(&q)), (None, told), "{compat}");
+            c.send(1, requeue);
+        }
+    }
+}

@@ -114,6 +114,16 @@ impl Compat {
         matches!(self, Self::Lenient | Self::V4_3)
     }
 
+    /// Whether `x-acquired-count` counts all deliveries that came back; otherwise `x-delivery-count` does (0.1, Q-36).
+    pub const fn tells_acquired_count(self) -> bool {
+        matches!(self, Self::Lenient | Self::V4_3)
+    }
+
+    /// Whether quorum queues can delay what comes back (0.1, Q-37).
+    pub const fn delays_retries(self) -> bool {
+        matches!(self, Self::Lenient | Self::V4_3)
+    }
+
     /// Whether an `x-death` header set by the publisher is continued (0.1, Q-27).
     pub const fn honours_published_x_death(self) -> bool {
         matches!(self, Self::V3_13)
