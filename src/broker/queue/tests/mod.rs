@@ -10,3 +10,4 @@ mod line;
 mod model;
 mod rig;
 mod stored;
+mod stuck;
