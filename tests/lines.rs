@@ -48,13 +48,47 @@ fn q_27_3_13_counts_deaths_that_a_client_publishes() {
 }
 
 #[test]
-fn q_29_before_4_3_quorum_queues_have_no_strict_priorities() {
+fn q_29_before_4_3_quorum_queues_have_two_levels_and_before_4_0_none() {
+    if !ours_only() {
+        return;
+    }
+    let published = [("a", 4), ("b", 0), ("c", 9), ("d", 5), ("e", 31), ("f", 9), ("g", 1)];
+    for (compat, expected) in [(Compat::V4_2, "cdaefbg"), (Compat::V3_13, "abcdefg"), (Compat::V4_3, "ecfdagb")] {
+        let mut c = open_at(compat);
+        let q = c.quorum(&[]);
+        for (body, priority) in published {
+            c.put(&q, body, &with!(priority: priority));
+        }
+        assert_eq!(c.drain(&q).concat(), expected, "{compat}");
+    }
+}
+
+/// Of the higher level it may be one more, where that came first.
+#[test]
+fn q_29_before_4_3_what_came_before_the_lower_level_goes_before_it() {
     if !ours_only() {
         return;
     }
     let mut c = open_at(Compat::V4_2);
     let q = c.quorum(&[]);
-    c.put(&q, "low", &with!(priority: 1));
-    c.put(&q, "high", &with!(priority: 9));
-    assert_eq!(c.drain(&q), ["low", "high"]);
+    for (body, priority) in [("a", 5), ("b", 5), ("c", 5), ("d", 1), ("e", 5), ("f", 5), ("g", 5)] {
+        c.put(&q, body, &with!(priority: priority));
+    }
+    assert_eq!(c.drain(&q).concat(), "abcefdg");
+}
+
+#[test]
+fn q_36_q_37_before_4_3_one_count_tells_of_all_that_came_back_and_nothing_is_delayed() {
+    if !ours_only() {
+        return;
+    }
+    for compat in [Compat::V4_2, Compat::V3_13] {
+        let mut c = open_at(compat);
+        let q = c.quorum(&[("x-delayed-retry-type", "all".into()), ("x-delayed-retry-min", 60_000.into())]);
+        c.put(&q, "1", &plain());
+        for (requeue, told) in [(nack(1, true), None), (nack(2, true), Some(1)), (nack(3, true), Some(2))] {
+            assert_eq!(counts_told(&c.await_get(&q)), (None, told), "{compat}");
+            c.send(1, requeue);
+        }
+    }
 }

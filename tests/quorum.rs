@@ -390,3 +390,44 @@ fn q_40_where_a_leader_is_put_and_how_many_copies_there_are_is_validated() {
         c.refused(method, 406, &text);
     }
 }
+
+#[test]
+fn q_35_who_consumes_again_while_it_holds_deliveries_is_the_same_consumer() {
+    let mut c = Wire::open();
+    for single in [false, true] {
+        let q = c.quorum(args!["x-single-active-consumer" => single]);
+        c.fill_queue(&q, &["1", "2", "3"]);
+        c.call(basic::Qos { prefetch_count: 1, ..Default::default() });
+        c.call(consume(&q, "t"));
+        let first = c.deliver();
+        c.call(cancel("t"));
+        assert_eq!(c.counts(&q), (2, 1));
+        c.call(consume(&q, "t"));
+        c.quiet(); // it is at its limit
+        assert_eq!(c.counts(&q), (2, 1));
+        c.send(1, ack(first.delivery_tag));
+        assert_eq!(c.deliver().by(), "t:2");
+        c.call(cancel("t"));
+        assert_eq!(c.counts(&q), (1, 1));
+        c.call_on(1, channel_close());
+        c.open_channel(1);
+        c.await_ready(&q, 2);
+        assert_eq!(c.counts(&q), (2, 0));
+    }
+}
+
+#[test]
+fn q_38_who_consumes_again_and_is_late_with_what_it_held_is_told_so() {
+    let mut c = Wire::open();
+    let q = c.quorum(args!["x-consumer-timeout" => 1000]);
+    c.fill_queue(&q, &["1", "2"]);
+    c.call(basic::Qos { prefetch_count: 1, ..Default::default() });
+    c.call(consume(&q, "t"));
+    let first = c.deliver();
+    c.call(cancel("t"));
+    c.call(consume(&q, "t"));
+    assert_eq!(c.expect(1, "basic.cancel").method(), basic::Cancel { consumer_tag: "t", nowait: true }.into());
+    c.await_ready(&q, 2);
+    c.send(1, ack(first.delivery_tag));
+    assert_eq!(c.deliver().by(), "t:1r");
+}

@@ -20,6 +20,18 @@ pub enum Compat {
     V3_13,
 }
 
+/// What priorities mean to a quorum queue (0.1, Q-29).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuorumPriorities {
+    /// 0 to 31: the highest first.
+    Strict,
+    /// Those above 4, and the others: two of the higher level, then one of the lower, each in order of arrival. It may be one more
+    /// of the higher level, where that came before the first of the lower.
+    TwoLevels,
+    /// Nothing.
+    None,
+}
+
 /// The text names no line; it is kept to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is none of lenient, 4.3, 4.2, 3.13")]
@@ -102,6 +114,16 @@ impl Compat {
         matches!(self, Self::Lenient | Self::V4_3)
     }
 
+    /// Whether `x-acquired-count` counts all deliveries that came back; otherwise `x-delivery-count` does (0.1, Q-36).
+    pub const fn tells_acquired_count(self) -> bool {
+        matches!(self, Self::Lenient | Self::V4_3)
+    }
+
+    /// Whether quorum queues can delay what comes back (0.1, Q-37).
+    pub const fn delays_retries(self) -> bool {
+        matches!(self, Self::Lenient | Self::V4_3)
+    }
+
     /// Whether an `x-death` header set by the publisher is continued (0.1, Q-27).
     pub const fn honours_published_x_death(self) -> bool {
         matches!(self, Self::V3_13)
@@ -122,9 +144,13 @@ impl Compat {
         matches!(self, Self::Lenient | Self::V4_3)
     }
 
-    /// Whether quorum queues have strict priorities 0 to 31 (0.1, Q-29).
-    pub const fn quorum_priorities_are_strict(self) -> bool {
-        matches!(self, Self::Lenient | Self::V4_3)
+    /// What priorities mean to a quorum queue (0.1, Q-29).
+    pub const fn quorum_priorities(self) -> QuorumPriorities {
+        match self {
+            Self::Lenient | Self::V4_3 => QuorumPriorities::Strict,
+            Self::V4_2 => QuorumPriorities::TwoLevels,
+            Self::V3_13 => QuorumPriorities::None,
+        }
     }
 
     /// Whether a reply to a requester that is gone counts as routed (P-12).

@@ -1,5 +1,7 @@
 //! basic.consume, cancel and get, and the consumers of direct reply-to.
 
+use std::sync::Arc;
+
 use leveret_protocol::Method;
 use leveret_protocol::method::basic;
 
@@ -8,7 +10,7 @@ use super::ledger::Unacked;
 use super::subscription::{SUBSCRIPTIONS_MAX, Subscription, SubscriptionKey};
 use super::{Channel, ChannelError, Session};
 use crate::broker::arguments::QueueType;
-use crate::broker::{Broker, BrokerError, REPLY_TO, Subscriber, is_reply_address};
+use crate::broker::{Broker, BrokerError, Queue, REPLY_TO, Subscriber, is_reply_address};
 use crate::error::Error;
 
 /// The direct reply-to consumer of a channel (P-12).
@@ -38,44 +40,72 @@ impl Channel {
         let arguments = s.vhost.consumer_arguments(&queue, consume.arguments)?;
         let (prefetch, channel_limit) = self.limits_for(&queue, s)?;
         let timeout_ms = arguments.timeout_ms.or_else(|| queue.consumer_timeout_ms()).filter(|_| !consume.no_ack);
-        let key = self.subscribe(Subscription {
-            tag: tag.clone(),
-            queue: Some(queue.clone()),
-            consumer: None,
-            holder: None,
-            number: 0,
-            no_ack: consume.no_ack,
-            ended: false,
-            is_get: false,
-            limited: channel_limit.is_some() && !consume.no_ack,
-            shows_counts: queue.settings.queue_type == QueueType::Quorum,
-            timeout_ms,
-            unacked: 0,
-        })?;
-        let added = queue.add_consumer(Subscriber {
+        let subscriber = Subscriber {
             outbox: s.peer.outbox.clone(),
             channel: self.number,
-            subscription: key,
+            subscription: 0,
             no_ack: consume.no_ack,
             prefetch,
             priority: arguments.priority,
             exclusive: consume.exclusive,
             channel_limit,
-        });
-        match added {
-            Ok(consumer) => {
-                if let Some(subscription) = self.subscriptions.find(key) {
-                    (subscription.consumer, subscription.holder) = (Some(consumer), Some(consumer));
-                }
-            }
-            Err(refused) => {
-                self.subscriptions.end(key);
-                return Err(s.vhost.consume_refused(refused, &queue).into());
-            }
+        };
+        if !self.consume_again(&tag, &queue, &subscriber, timeout_ms) {
+            self.consume_anew(&tag, &queue, subscriber, timeout_ms, s)?;
         }
         self.consume_ok(consume, &tag, s);
         queue.dispatch(s.fx);
         Ok(())
+    }
+
+    /// For a quorum queue a consumer that was cancelled and holds deliveries is the same one when it consumes again. False if there
+    /// is none.
+    fn consume_again(&mut self, tag: &str, queue: &Arc<Queue>, by: &Subscriber, timeout_ms: Option<u64>) -> bool {
+        if queue.settings.queue_type != QueueType::Quorum || by.no_ack {
+            return false;
+        }
+        let Some((key, holder)) = self.subscriptions.holding(tag, queue) else { return false };
+        let again = queue.take_consumer_again(holder, Subscriber { subscription: key, ..by.clone() });
+        if again {
+            self.subscriptions.go_on(key, timeout_ms);
+        }
+        again
+    }
+
+    fn consume_anew(
+        &mut self,
+        tag: &str,
+        queue: &Arc<Queue>,
+        by: Subscriber,
+        timeout_ms: Option<u64>,
+        s: &Session<'_>,
+    ) -> Result<(), Error> {
+        let key = self.subscribe(Subscription {
+            tag: tag.into(),
+            queue: Some(queue.clone()),
+            consumer: None,
+            holder: None,
+            number: 0,
+            no_ack: by.no_ack,
+            ended: false,
+            is_get: false,
+            limited: by.channel_limit.is_some() && !by.no_ack,
+            shows_counts: queue.settings.queue_type == QueueType::Quorum,
+            timeout_ms,
+            unacked: 0,
+        })?;
+        match queue.add_consumer(Subscriber { subscription: key, ..by }) {
+            Ok(consumer) => {
+                if let Some(subscription) = self.subscriptions.find(key) {
+                    (subscription.consumer, subscription.holder) = (Some(consumer), Some(consumer));
+                }
+                Ok(())
+            }
+            Err(refused) => {
+                self.subscriptions.end(key);
+                Err(s.vhost.consume_refused(refused, queue).into())
+            }
+        }
     }
 
     pub(super) fn cancel(&mut self, cancel: &basic::Cancel<'_>, s: &mut Session<'_>) -> Result<(), Error> {
@@ -136,7 +166,7 @@ impl Channel {
         };
         s.out.method(self.number, &Method::BasicGetOk(get_ok));
         let properties = match queue.settings.queue_type {
-            QueueType::Quorum => with_counts(&entry.message, entry.total_counts()),
+            QueueType::Quorum => with_counts(&entry.message, entry.total_counts(), s.broker.compat()),
             QueueType::Classic | QueueType::Stream => None,
         };
         let properties = properties.as_deref().unwrap_or_else(|| entry.message.properties());

@@ -201,7 +201,7 @@ impl Channel {
         self.delivery_tag += 1;
         let tag = self.delivery_tag;
         let properties = match subscription.shows_counts {
-            true => with_counts(&delivery.message, delivery.total_counts()),
+            true => with_counts(&delivery.message, delivery.total_counts(), broker.compat()),
             false => None,
         };
         out.deliver(self.number, peer.frame_max, &subscription.tag, tag, &delivery, properties.as_deref());

@@ -143,6 +143,25 @@ impl Subscriptions {
         self.free_if_done(wanted);
     }
 
+    /// The ended one of this queue and tag that holds deliveries, and as whom.
+    pub(super) fn holding(&self, tag: &str, queue: &Arc<Queue>) -> Option<(SubscriptionKey, ConsumerKey)> {
+        self.iter().find_map(|(key, s)| {
+            let of_queue = s.queue.as_ref().is_some_and(|of| Arc::ptr_eq(of, queue));
+            let is_it = s.ended && !s.is_get && s.unacked > 0 && of_queue && *s.tag == *tag;
+            is_it.then_some(key).zip(s.holder)
+        })
+    }
+
+    /// One that was ended goes on.
+    pub(super) fn go_on(&mut self, wanted: SubscriptionKey, timeout_ms: Option<u64>) {
+        if let Some(subscription) = self.find(wanted) {
+            (subscription.consumer, subscription.timeout_ms) = (subscription.holder, timeout_ms);
+            subscription.ended = false;
+            let tag = subscription.tag.clone();
+            self.tags.insert(tag, wanted);
+        }
+    }
+
     /// Removes it if it is ended and holds nothing unacked.
     pub(super) fn free_if_done(&mut self, wanted: SubscriptionKey) {
         if self.find(wanted).is_some_and(|s| s.ended && s.unacked == 0) {

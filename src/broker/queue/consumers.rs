@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::Queue;
 use super::active_consumer::Single;
 use crate::broker::outbox::Outbox;
 
@@ -18,6 +19,7 @@ pub struct ConsumerKey {
 }
 
 /// What a channel gives to consume.
+#[derive(Clone)]
 pub struct Subscriber {
     /// Where deliveries go.
     pub outbox: Arc<Outbox>,
@@ -200,6 +202,24 @@ impl Consumers {
         match self.quorum && holds {
             true => self.cancelled += 1,
             false => self.forget(key.index),
+        }
+        true
+    }
+
+    /// A cancelled one that holds deliveries consumes again: it goes on with them. False if it holds none.
+    pub(super) fn come_back(&mut self, key: ConsumerKey, subscriber: Subscriber) -> bool {
+        let (number, place) = (self.added + 1, if self.is_single() { Place::Waiting } else { Place::Ring });
+        let Some(consumer) = self.slot(key).and_then(|slot| slot.consumer.as_mut()) else { return false };
+        if consumer.place != Place::Cancelled {
+            return false;
+        }
+        *consumer = Consumer { subscriber, unacked: consumer.unacked, place, number };
+        self.added = number;
+        self.count += 1;
+        self.cancelled -= 1;
+        match self.is_single() {
+            true => self.queue_up(key.index),
+            false => self.enter_ring(key.index),
         }
         true
     }
@@ -436,5 +456,14 @@ impl Consumers {
             }
             self.in_rings -= 1;
         }
+    }
+}
+
+impl Queue {
+    /// A consumer that was removed consumes again, and still holds deliveries: a quorum queue takes it for the same one. False if it is
+    /// gone.
+    pub fn take_consumer_again(&self, consumer: ConsumerKey, subscriber: Subscriber) -> bool {
+        let mut state = self.state.lock();
+        !state.deleted && state.consumers.come_back(consumer, subscriber)
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Stuck {
     kept: BTreeMap<u64, (Entry, Reason)>,
     /// Those before it have been tried.
     next: u64,
+    /// Where those begin that were tried again last, if there were as many as are tried at once.
+    tried_from: Option<u64>,
     retry_at: Option<Moment>,
 }
 
@@ -63,10 +65,11 @@ impl State {
 
     /// Tries some of the letters again that no queue took.
     pub(super) fn retry_letters(&mut self, queue: &Arc<Queue>, fx: &mut Effects) {
-        let Some(to) = self.rules.dead_letter.clone() else { return };
+        // Without an exchange they have nowhere to go any more.
+        let Some(to) = self.rules.dead_letter.clone() else { return self.drop_stuck() };
         let Some(stuck) = self.stuck.as_deref_mut().filter(|stuck| stuck.retry_at() <= fx.now()) else { return };
         stuck.retry_at = Some(fx.now().plus_ms(RETRY_MS));
-        let mut tried = 0;
+        let (mut tried, from) = (0, stuck.next);
         for (position, (entry, reason)) in stuck.kept.range(stuck.next..).take(RETRIES_MAX) {
             tried += 1;
             stuck.next = position + 1;
@@ -79,6 +82,7 @@ impl State {
                 kept: Some(*position),
             });
         }
+        stuck.tried_from = (tried == RETRIES_MAX).then_some(from);
         if tried < RETRIES_MAX {
             stuck.next = 0;
         }
@@ -103,6 +107,11 @@ impl Queue {
                 return state.set_timed();
             }
             let Some((entry, _)) = stuck.kept.remove(&position) else { return };
+            // Where one of those that were tried again has found a queue, more may: they need not wait.
+            if stuck.tried_from.is_some_and(|from| (from..stuck.next).contains(&position)) {
+                stuck.tried_from = None;
+                stuck.retry_at = Some(fx.now());
+            }
             if stuck.len() == 0 {
                 state.stuck = None;
             }

@@ -2,11 +2,14 @@
 //!
 //! A queue without priorities has one lane and pays for no other. A lane costs the same however deep it is, and so does finding the
 //! first that is not empty.
+//!
+//! Which lane a message stands in is the same for every line of RabbitMQ, as the store keeps it. In which order the lanes are emptied is not.
 
 use std::collections::VecDeque;
 
 use super::disk::Recovered;
 use super::ready::{Entry, RUN_BYTES, Ready, Run, Wanted, footprint};
+use crate::broker::compat::QuorumPriorities;
 use crate::broker::message::Message;
 use crate::broker::moment::Moment;
 
@@ -20,6 +23,7 @@ pub(super) struct Lanes {
     max: u8,
     /// What comes back is delivered in the order in which it came back, before all else (quorum queues, Q-33).
     returns_in_turn: bool,
+    order: QuorumPriorities,
     more: Option<Box<More>>,
 }
 
@@ -30,12 +34,21 @@ struct More {
     /// A bit for each lane that is not empty, that of the base included.
     filled: [u64; 4],
     returned: VecDeque<Entry>,
+    /// Messages taken out of lanes, modulo [`ROUND`].
+    turn: u8,
     /// Of the lanes and of what was returned, without the first lane.
     len: usize,
     bytes: usize,
     body_bytes: usize,
     last_position: u64,
 }
+
+/// Of so many messages one is of the lower level, where there are two.
+const ROUND: u8 = 3;
+
+/// The lanes of a quorum queue, as bits; [`LOWER`] are those of the lower level.
+const ALL: u64 = 0xffff_ffff;
+const LOWER: u64 = 0x1f;
 
 /// A lane as the store knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +78,13 @@ pub(super) enum Place {
 impl Lanes {
     /// Of a classic queue with priorities up to `max`.
     pub(super) fn classic(max: u8) -> Self {
-        Self { first: Ready::default(), base: 0, max, returns_in_turn: false, more: None }
+        let order = QuorumPriorities::Strict;
+        Self { first: Ready::default(), base: 0, max, returns_in_turn: false, order, more: None }
     }
 
-    /// Of a quorum queue: strict priorities 0 to 31, or none of them.
-    pub(super) fn quorum(strict: bool) -> Self {
-        let (base, max) = if strict { (4, 31) } else { (0, 0) };
-        Self { first: Ready::default(), base, max, returns_in_turn: true, more: None }
+    /// Of a quorum queue: priorities 0 to 31, whatever they mean.
+    pub(super) fn quorum(order: QuorumPriorities) -> Self {
+        Self { first: Ready::default(), base: 4, max: 31, returns_in_turn: true, order, more: None }
     }
 
     /// Adds a message at the end of its lane. Gives its position.
@@ -131,10 +144,15 @@ impl Lanes {
     /// Takes the first.
     #[inline(always)] // as Ready's
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        match &self.more {
-            None => self.first.pop(),
-            Some(more) => self.pop_at(more.next(self.base)?),
+        if self.more.is_none() {
+            return self.first.pop();
         }
+        let place = self.next()?;
+        if place != Place::Returned {
+            let more = self.more();
+            more.turn = (more.turn + 1) % ROUND;
+        }
+        self.pop_at(place)
     }
 
     /// Takes the first at a place.
@@ -192,13 +210,13 @@ impl Lanes {
 
     /// Where a message stands first whose end comes first, and when that is: only those at a front count.
     pub(super) fn first_end(&self, end: impl Fn(&Message) -> Moment) -> Option<(Moment, Place)> {
-        let first = self.first.front().map(|message| (end(message), Place::First));
-        let Some(more) = &self.more else { return first };
+        let Some(more) = &self.more else { return self.first.front().map(|message| (end(message), Place::First)) };
         let returned = more.returned.front().map(|entry| (end(&entry.message), Place::Returned));
-        let lanes = more.filled_lanes().filter(|lane| *lane != self.base);
-        let others = lanes
-            .filter_map(|lane| more.lanes[usize::from(lane)].front().map(|message| (end(message), Place::Lane(lane))));
-        first.into_iter().chain(returned).chain(others).min_by_key(|(moment, _)| *moment)
+        let fronts = self.fronts(more).filter_map(|lane| {
+            let message = self.ready_of(more, lane).front()?;
+            Some((end(message), self.place(lane)))
+        });
+        returned.into_iter().chain(fronts).min_by_key(|(moment, _)| *moment)
     }
 
     /// Removes all of them; positions go on. Gives what was in memory, and the positions that all had in their lanes.
@@ -223,13 +241,14 @@ impl Lanes {
     pub(super) fn recover(&mut self, lane: Lane, recovered: Recovered) {
         let last = recovered.next.max(1) - 1;
         let ready = Ready::on_disk(&recovered);
-        let Some(priority) = lane.priority().filter(|priority| *priority != self.base || self.max == 0) else {
-            self.first = ready;
+        let Some(priority) = lane.priority().filter(|priority| *priority != self.base) else {
             if let Some(more) = &mut self.more {
-                let (base, last) = (self.base, more.last_position.max(last));
-                more.fill(base);
-                more.last_position = last;
+                more.last_position = more.last_position.max(last);
+                if !ready.is_empty() {
+                    more.fill(self.base);
+                }
             }
+            self.first = ready;
             return;
         };
         let more = self.more();
@@ -249,7 +268,7 @@ impl Lanes {
     pub(super) fn has_next(&self) -> bool {
         match &self.more {
             None => !self.first.is_headless(),
-            Some(more) => match more.next(self.base) {
+            Some(more) => match self.next() {
                 None => false,
                 Some(Place::Returned) => true,
                 Some(Place::First) => !self.first.is_headless(),
@@ -285,7 +304,15 @@ impl Lanes {
     /// What was wanted of a lane has come. False if it is not wanted any more.
     pub(super) fn loaded(&mut self, lane: Lane, from: u64, entries: Vec<Entry>) -> bool {
         match lane.priority() {
-            None => self.first.loaded(from, entries),
+            None => {
+                let wanted = self.first.loaded(from, entries);
+                if self.first.is_empty()
+                    && let Some(more) = &mut self.more
+                {
+                    more.empty(self.base); // less has come than was counted
+                }
+                wanted
+            }
             Some(priority) => self.in_lane(priority, |ready| ready.loaded(from, entries)).unwrap_or(false),
         }
     }
@@ -332,6 +359,51 @@ impl Lanes {
         self.first.cost() + more
     }
 
+    /// Where the next one to be delivered stands, if there are other lanes than the first.
+    fn next(&self) -> Option<Place> {
+        let more = self.more.as_ref()?;
+        if !more.returned.is_empty() {
+            return Some(Place::Returned);
+        }
+        let lane = match self.order {
+            QuorumPriorities::Strict => more.highest()?,
+            QuorumPriorities::None => self.earliest(more, ALL)?,
+            QuorumPriorities::TwoLevels => match (self.earliest(more, !LOWER & ALL), self.earliest(more, LOWER)) {
+                (Some(high), Some(low)) if more.turn == ROUND - 1 => {
+                    let position = |lane| self.ready_of(more, lane).first_position();
+                    if position(high) < position(low) { high } else { low }
+                }
+                (high, low) => high.or(low)?,
+            },
+        };
+        Some(self.place(lane))
+    }
+
+    /// The lanes whose fronts are fronts of the queue.
+    fn fronts<'a>(&'a self, more: &'a More) -> impl Iterator<Item = u8> {
+        let (all, levels) = match self.order {
+            QuorumPriorities::Strict => (Some(more.filled_lanes()), [0, 0]),
+            QuorumPriorities::TwoLevels => (None, [!LOWER & ALL, LOWER]),
+            QuorumPriorities::None => (None, [ALL, 0]),
+        };
+        all.into_iter().flatten().chain(levels.into_iter().filter_map(|level| self.earliest(more, level)))
+    }
+
+    /// Of these lanes the one whose first message came first.
+    fn earliest(&self, more: &More, lanes: u64) -> Option<u8> {
+        let filled = more.filled[0] & lanes;
+        let lanes = (0..64).filter(|lane| filled & 1 << lane != 0);
+        lanes.min_by_key(|lane| self.ready_of(more, *lane).first_position())
+    }
+
+    fn ready_of<'a>(&'a self, more: &'a More, lane: u8) -> &'a Ready {
+        if lane == self.base { &self.first } else { &more.lanes[usize::from(lane)] }
+    }
+
+    fn place(&self, lane: u8) -> Place {
+        if lane == self.base { Place::First } else { Place::Lane(lane) }
+    }
+
     #[inline]
     fn priority_of(&self, message: &Message) -> u8 {
         if self.max == 0 {
@@ -346,6 +418,7 @@ impl Lanes {
                 lanes: (0..=self.max).map(|_| Ready::default()).collect(),
                 filled: [0; 4],
                 returned: VecDeque::new(),
+                turn: 0,
                 len: 0,
                 bytes: 0,
                 body_bytes: 0,
@@ -374,14 +447,9 @@ impl More {
         self.body_bytes = self.body_bytes.saturating_add_signed(body);
     }
 
-    /// Where the next one to be delivered stands.
-    fn next(&self, base: u8) -> Option<Place> {
-        if !self.returned.is_empty() {
-            return Some(Place::Returned);
-        }
+    fn highest(&self) -> Option<u8> {
         let word = (0..4).rev().find(|word| self.filled[*word] != 0)?;
-        let lane = (word as u32 * 64 + self.filled[word].ilog2()) as u8;
-        Some(if lane == base { Place::First } else { Place::Lane(lane) })
+        Some((word as u32 * 64 + self.filled[word].ilog2()) as u8)
     }
 
     fn filled_lanes(&self) -> impl Iterator<Item = u8> {

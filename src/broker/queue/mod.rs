@@ -157,7 +157,7 @@ impl Queue {
         let timed = rules.message_ttl_ms.is_some() || rules.expires_ms.is_some() || !earlier_ttls.is_empty();
         let log = Log::of(disk.as_ref(), recovered.iter().map(|(lane, _)| *lane));
         let mut ready = match rules.quorum {
-            true => Lanes::quorum(home.compat.quorum_priorities_are_strict()),
+            true => Lanes::quorum(home.compat.quorum_priorities()),
             false => Lanes::classic(settings.max_priority.unwrap_or(0)),
         };
         recovered.into_iter().for_each(|(lane, recovered)| ready.recover(lane, recovered));

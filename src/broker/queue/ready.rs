@@ -32,6 +32,8 @@ pub(super) struct Ready {
     /// None as long as everything is in memory.
     deep: Option<Box<Deep>>,
     next_position: u64,
+    /// What stands before this position does not go to disk: it has been there, and came back because it is next.
+    paged_to: u64,
     /// What those in memory take there, about, in bytes.
     bytes: usize,
     /// Bytes of bodies alone, as limits count them, of all.
@@ -109,6 +111,7 @@ impl Ready {
         Self {
             deep: (count > 0).then(|| Box::new(deep)),
             next_position: next - 1,
+            paged_to: next,
             body_bytes: len(recovered.body_bytes),
             ..Self::default()
         }
@@ -178,6 +181,13 @@ impl Ready {
         self.returned.first_key_value().map(|(_, (_, _, message))| message)
     }
 
+    /// The position of the first, or one before it where that is on disk.
+    pub(super) fn first_position(&self) -> u64 {
+        let (arrived, returned) = (self.arrived.front().map(Arrived::position), self.returned.keys().next().copied());
+        let in_memory = arrived.into_iter().chain(returned).min();
+        in_memory.or_else(|| self.deep.as_ref().map(|deep| deep.from)).unwrap_or(u64::MAX)
+    }
+
     /// The last position given.
     pub(super) fn last_position(&self) -> u64 {
         self.next_position
@@ -226,9 +236,9 @@ impl Ready {
 
     /// Removes all of them; positions go on. Gives what was in memory, and the ranges of positions of all.
     pub(super) fn clear(&mut self) -> (Self, Vec<(u64, u64)>) {
-        let next_position = self.next_position;
+        let (next_position, paged_to) = (self.next_position, self.paged_to);
         let cleared = std::mem::take(self);
-        self.next_position = next_position;
+        (self.next_position, self.paged_to) = (next_position, paged_to);
         let ranges = cleared.ranges();
         (cleared, ranges)
     }
@@ -248,7 +258,7 @@ impl Ready {
             Some(deep) => deep,
             None if self.bytes <= window => return None,
             None => {
-                let deep = Deep::behind(&mut self.arrived, head_max)?;
+                let deep = Deep::behind(&mut self.arrived, head_max, self.paged_to)?;
                 self.deep.insert(Box::new(deep))
             }
         };
@@ -263,6 +273,7 @@ impl Ready {
         }
         deep.count += run.len();
         deep.tail_bytes -= bytes;
+        self.paged_to = deep.to;
         self.bytes -= bytes;
         Some(run)
     }
@@ -328,15 +339,17 @@ impl Ready {
 }
 
 impl Deep {
-    /// All that lies behind the first `head_max` bytes becomes the tail; none if that is nothing.
-    fn behind(arrived: &mut VecDeque<Arrived>, head_max: usize) -> Option<Self> {
+    /// All that lies behind the first `head_max` bytes, but at least the first, and from position `from` on becomes the tail; none if that
+    /// is nothing.
+    fn behind(arrived: &mut VecDeque<Arrived>, head_max: usize, from: u64) -> Option<Self> {
+        arrived.back().filter(|last| last.position() >= from)?;
         let mut bytes = 0;
         let head = arrived.iter().take_while(|arrived| {
             bytes += footprint(&arrived.message);
             bytes <= head_max
         });
-        let head = head.count();
-        if head == arrived.len() {
+        let head = head.count().max(arrived.partition_point(|arrived| arrived.position() < from)).max(1);
+        if head >= arrived.len() {
             return None;
         }
         let tail = arrived.split_off(head);

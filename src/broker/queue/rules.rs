@@ -64,7 +64,10 @@ impl Rules {
             at_least_once: quorum && strategy == DeadLetterStrategy::AtLeastOnce && overflow == Overflow::RejectPublish,
             delivery_limit: if quorum { delivery_limit(settings, policy, compat) } else { None },
             failures_only: compat.delivery_limit_counts_failures_only(),
-            delayed_retry: delayed_retry(settings, policy),
+            delayed_retry: match compat.delays_retries() {
+                true => delayed_retry(settings, policy),
+                false => DelayedRetry::default(),
+            },
             consumer_timeout_ms: consumer_timeout_ms.filter(|ms| *ms > 0),
         }
     }

@@ -446,9 +446,10 @@ impl Rig {
 
     fn resume_channel(&mut self, channel: usize) {
         for consumer in self.consumers_of(channel) {
-            let queue = &self.queues[self.model.consumers[consumer].queue];
+            let queue = self.queues[self.model.consumers[consumer].queue].clone();
             queue.resume_channel(self.keys[consumer], &mut self.fx);
             self.fx.apply();
+            self.call_due(); // of what is over, it may have left some, which another settlement must not find
             self.model.resume_channel(consumer);
         }
     }
