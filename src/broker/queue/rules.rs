@@ -66,7 +66,7 @@ impl Rules {
             failures_only: compat.delivery_limit_counts_failures_only(),
             delayed_retry: match compat.delays_retries() {
                 true => delayed_retry(settings, policy),
-                false => DelayedRetry::default(),
+                false => None,
             },
             consumer_timeout_ms: consumer_timeout_ms.filter(|ms| *ms > 0),
         }

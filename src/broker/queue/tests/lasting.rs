@@ -117,7 +117,7 @@ impl Bench {
     }
 
     fn batch(&mut self, mut messages: Vec<Message>, mut settled: Vec<Settled>) {
-        self.queue.take_batch(&mut messages, &mut settled, &self.outbox, &mut self.fx);
+        self.queue.take_batch(&mut messages, &mut settled, &mut Vec::new(), &self.outbox, &mut self.fx);
         self.fx.apply();
     }
 

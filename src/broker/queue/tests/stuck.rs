@@ -58,10 +58,10 @@ fn with_stuck(count: usize) -> (Broker, Arc<Queue>, Effects) {
             life: Life { arrived: fx.now(), ..Life::default() },
         };
         let mut messages = vec![Message::new(&mut Vec::new(), parts)];
-        queue.take_batch(&mut messages, &mut Vec::new(), &Arc::default(), &mut fx);
+        queue.take_batch(&mut messages, &mut Vec::new(), &mut Vec::new(), &Arc::default(), &mut fx);
         let (entry, _) = queue.get(false, &mut fx).unwrap();
         let mut settled = vec![Settled { consumer: None, got: true, settlement: Settlement::Discard, entry }];
-        queue.take_batch(&mut Vec::new(), &mut settled, &Arc::new(Outbox::new()), &mut fx);
+        queue.take_batch(&mut Vec::new(), &mut settled, &mut Vec::new(), &Arc::new(Outbox::new()), &mut fx);
         fx.apply();
     }
     assert!(queue.charged() > 0, "it keeps them");
