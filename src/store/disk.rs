@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,9 @@ pub trait DiskFile: Send + Sync {
 
     /// Reads at an offset until `bytes` is full or the file ends; gives how many bytes came.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The system should begin to write these bytes to the disk, so that little is left to do for a later [`DiskFile::sync_data`].
+    fn begin_sync(&self, _offset: u64, _len: u64) {}
 
     /// Makes what was written durable.
     fn sync_data(&self) -> io::Result<()>;
@@ -138,6 +142,11 @@ impl DiskFile for fs::File {
             }
         }
         Ok(filled)
+    }
+
+    fn begin_sync(&self, offset: u64, len: u64) {
+        // On Linux that writes what is dirty, without waiting, and forgets only what is not. It is an advice: errors do not matter.
+        let _ = rustix::fs::fadvise(self, offset, NonZero::new(len), rustix::fs::Advice::DontNeed);
     }
 
     fn sync_data(&self) -> io::Result<()> {

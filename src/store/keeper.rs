@@ -21,7 +21,7 @@ use super::shelf::Shelf;
 use crate::broker::journal::{Loaded, Payload, QueueId, Request};
 
 /// The log has at most about this many files with messages that are nowhere else.
-const LOG_FILES_MAX: u64 = if cfg!(test) { 2 } else { 4 };
+const LOG_FILES_MAX: u64 = if cfg!(test) { 3 } else { 4 };
 
 /// A log file is read in steps of this many bytes, so that pages need not wait for the whole of it.
 const STEP_BYTES: u64 = if cfg!(test) { 2 * 1024 } else { 4 * 1024 * 1024 };
@@ -52,6 +52,8 @@ pub(super) struct Keeper<P> {
     changed: bool,
     /// Files of the log before this generation have been given back.
     freed: u64,
+    /// The same as `from_generation`, as the last checkpoint has it.
+    checkpointed: u64,
 }
 
 impl<P: Payload> Keeper<P> {
@@ -66,6 +68,7 @@ impl<P: Payload> Keeper<P> {
             spares,
             shelves: shelves.collect(),
             definitions: checkpoint.definitions.into_iter().collect(),
+            checkpointed: checkpoint.from_generation,
             applied: checkpoint.applied,
             from_generation: checkpoint.from_generation,
             published: BTreeMap::new(),
@@ -333,9 +336,9 @@ impl<P: Payload> Keeper<P> {
         }
     }
 
-    /// Whether the log has grown so far, or so much is not wanted any more, that a checkpoint should be written.
+    /// Whether the log has grown so far since the last checkpoint, or so much is not wanted any more, that a checkpoint should be written.
     pub(super) fn wants_checkpoint(&self) -> bool {
-        self.applied.generation >= self.from_generation + LOG_FILES_MAX || self.garbage.len() > GARBAGE_MAX
+        self.applied.generation >= self.checkpointed + LOG_FILES_MAX || self.garbage.len() > GARBAGE_MAX
     }
 
     /// Moves what is wanted of the oldest file of the log into segments, a step at a time, if files before `keep` are to be freed. True

@@ -176,6 +176,7 @@ impl Segment {
         let records = run.records;
         let file = self.open(disk)?;
         file.write_at(scratch, self.len).map_err(StoreError::io("write", &self.path))?;
+        file.begin_sync(self.len, scratch.len() as u64);
         for (at, position, lasting) in records {
             let offset = self.len + at;
             if self.places.last().is_none_or(|place| offset - place.offset >= PLACE_BYTES) {

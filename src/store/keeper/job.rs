@@ -97,6 +97,7 @@ impl<P: Payload> Keeper<P> {
             }
         }
         self.freed = job.from_generation;
+        self.checkpointed = job.from_generation;
     }
 
     /// A checkpoint was not written: it is tried again.

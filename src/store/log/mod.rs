@@ -31,8 +31,9 @@ const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 /// Groups beyond this many bytes are not worth zeros ahead of them: a long write hides what a longer file costs.
 const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
-/// Spare files that are kept.
-const SPARES_MAX: usize = if cfg!(test) { 2 } else { 6 };
+/// Spare files that are kept while the log is written: as many as it can be ahead of the keeper, which frees as many at once. A file that is
+/// made anew costs a journal entry of the file system for each group.
+const SPARES_MAX: usize = if cfg!(test) { 2 } else { 16 };
 
 /// The name of a file of the log.
 pub(super) fn file_path(generation: u64) -> PathBuf {

@@ -43,6 +43,17 @@ fn a_write_that_fails_ends_the_broker() {
     at_work.ends_with("cannot write 'log/", first);
 }
 
+/// Otherwise publishers stand still, when the log is as far ahead as it may be, until nothing has come for a while.
+#[test]
+fn files_of_the_log_are_freed_while_messages_come() {
+    let mut at_work = AtWork::new(Durability::Group);
+    for _ in 0..1000 {
+        let published = at_work.publish();
+        at_work.confirmed(published);
+    }
+    at_work.close();
+}
+
 /// The checkpoint before holds on.
 #[test]
 fn a_last_checkpoint_that_is_refused_is_told_and_nothing_is_lost() {
