@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::direct::DirectFile;
+
+/// Less than this goes through the system's cache.
+const DIRECT_BYTES_MIN: usize = 64 * 1024;
 
 /// A directory tree. Paths are relative to it.
 pub trait Disk: Send + Sync {
@@ -45,8 +49,15 @@ pub trait DiskFile: Send + Sync {
     /// Reads at an offset until `bytes` is full or the file ends; gives how many bytes came.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// The system should begin to write these bytes to the disk, so that little is left to do for a later [`DiskFile::sync_data`].
-    fn begin_sync(&self, _offset: u64, _len: u64) {}
+    /// As [`DiskFile::write_at`], for much that is read once and late: it may pass the system's cache by, and add zeros behind it.
+    fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
+
+    /// As [`DiskFile::read_at`], past the system's cache if it is much.
+    fn read_past_cache(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(bytes, offset)
+    }
 
     /// Makes what was written durable.
     fn sync_data(&self) -> io::Result<()>;
@@ -77,14 +88,15 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(self.root.join(path))?;
-        Ok(Arc::new(file))
+        let path = self.root.join(path);
+        let file = fs::OpenOptions::new().read(true).write(true).open(&path)?;
+        Ok(Arc::new(RealFile::new(file, path)))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file =
-            fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.root.join(path))?;
-        Ok(Arc::new(file))
+        let path = self.root.join(path);
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        Ok(Arc::new(RealFile::new(file, path)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -126,38 +138,72 @@ impl Disk for RealDisk {
     }
 }
 
-impl DiskFile for fs::File {
+/// A file of the machine.
+struct RealFile {
+    file: fs::File,
+    path: PathBuf,
+    /// The same past the system's cache, once it is wanted; none if the file system cannot do that.
+    direct: OnceLock<Option<DirectFile>>,
+}
+
+impl RealFile {
+    fn new(file: fs::File, path: PathBuf) -> Self {
+        Self { file, path, direct: OnceLock::new() }
+    }
+
+    /// None if it is not worth it, or not possible.
+    fn direct(&self, bytes: usize) -> Option<&DirectFile> {
+        let open = || DirectFile::open(&self.path).ok();
+        (bytes >= DIRECT_BYTES_MIN).then(|| self.direct.get_or_init(open).as_ref()).flatten()
+    }
+}
+
+impl DiskFile for RealFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self.direct(bytes.len()) {
+            Some(direct) => direct.write_at(bytes, offset, &self.file),
+            None => self.write_at(bytes, offset),
+        }
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match FileExt::read_at(self, &mut bytes[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
+        read_full(&self.file, bytes, offset)
     }
 
-    fn begin_sync(&self, offset: u64, len: u64) {
-        // On Linux that writes what is dirty, without waiting, and forgets only what is not. It is an advice: errors do not matter.
-        let _ = rustix::fs::fadvise(self, offset, NonZero::new(len), rustix::fs::Advice::DontNeed);
+    fn read_past_cache(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.direct(bytes.len()) {
+            Some(direct) => direct.read_at(bytes, offset),
+            None => self.read_at(bytes, offset),
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Self::sync_data(self)
+        self.file.sync_data()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        Self::set_len(self, len)
+        self.file.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.metadata().map(|metadata| metadata.len())
+        self.file.metadata().map(|metadata| metadata.len())
     }
+}
+
+/// Reads until `bytes` is full or the file ends.
+pub(super) fn read_full(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }

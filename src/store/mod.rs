@@ -11,6 +11,7 @@
 mod bytes;
 mod check;
 mod checkpoint;
+mod direct;
 pub mod disk;
 mod error;
 pub mod fuzz;

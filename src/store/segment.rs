@@ -20,7 +20,7 @@ pub(super) const SEGMENT_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 32 * 102
 const PLACE_BYTES: u64 = if cfg!(test) { 512 } else { 256 * 1024 };
 
 /// Read at once. What is read beyond the last message asked for is read again later.
-const CHUNK: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
+const CHUNK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVSEG\r\n");
 const VERSION: u32 = 1;
@@ -175,8 +175,7 @@ impl Segment {
         fill(&mut run);
         let records = run.records;
         let file = self.open(disk)?;
-        file.write_at(scratch, self.len).map_err(StoreError::io("write", &self.path))?;
-        file.begin_sync(self.len, scratch.len() as u64);
+        file.write_past_cache(scratch, self.len).map_err(StoreError::io("write", &self.path))?;
         for (at, position, lasting) in records {
             let offset = self.len + at;
             if self.places.last().is_none_or(|place| offset - place.offset >= PLACE_BYTES) {
@@ -241,6 +240,9 @@ impl Segment {
         while at + RECORD_HEAD as u64 <= self.len {
             let mut head = Cursor(self.bytes(&file, &mut reading, at, RECORD_HEAD)?);
             let (len, crc, position) = (head.u32(), head.u32(), head.u64());
+            if (len, crc, position) == (Some(0), Some(0), Some(0)) {
+                break; // there is nothing behind the last record but zeros
+            }
             let len = len.unwrap_or(0) as usize;
             if len < RECORD_HEAD - 8 || at + 8 + len as u64 > self.len {
                 return Ok((found, unreadable + 1));
@@ -334,7 +336,7 @@ impl Segment {
         }
         if at < reading.buffer_at || at + len as u64 > reading.buffer_at + reading.buffer.len() as u64 {
             reading.buffer.resize(len.max(CHUNK).min((self.len - at) as usize), 0);
-            let n = file.read_at(&mut reading.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            let n = file.read_past_cache(&mut reading.buffer, at).map_err(StoreError::io("read", &self.path))?;
             reading.buffer.truncate(n);
             reading.buffer_at = at;
             if n < len {

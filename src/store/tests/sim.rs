@@ -421,6 +421,16 @@ impl DiskFile for SimFile {
         })
     }
 
+    /// As on a machine: in whole sectors, with what stands before it in the first, and zeros behind it.
+    fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let before = offset % SECTOR as u64;
+        let mut sectors = vec![0; before as usize];
+        self.read_at(&mut sectors, offset - before)?;
+        sectors.extend_from_slice(bytes);
+        sectors.resize(sectors.len().next_multiple_of(SECTOR), 0);
+        self.write_at(&sectors, offset - before)
+    }
+
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|_, node| {
             let from = (offset as usize).min(node.bytes.len());
