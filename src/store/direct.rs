@@ -1,4 +1,4 @@
-//! Files read and written past the system's cache.
+//! Files written past the system's cache.
 //!
 //! What a deep queue has on disk is written once and read once, much later. In the cache it would push other things out, and to fill the
 //! cache's pages takes the processor longer than the disk takes to write them.
@@ -10,8 +10,6 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
-
-use super::disk::read_full;
 
 /// Offsets, lengths and addresses are multiples of this, which is enough for all usual disks.
 const BLOCK: usize = 4096;
@@ -49,16 +47,6 @@ impl DirectFile {
             self.0.write_all_at(blocks, start)
         })
     }
-
-    /// Reads at an offset until `bytes` is full or the file ends; gives how many bytes came.
-    pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        let before = offset as usize % BLOCK;
-        with_blocks(before + bytes.len(), |blocks| {
-            let n = read_full(&self.0, blocks, offset - before as u64)?.saturating_sub(before).min(bytes.len());
-            bytes[..n].copy_from_slice(&blocks[before..before + n]);
-            Ok(n)
-        })
-    }
 }
 
 /// Lends whole blocks, at least `len` bytes of them.
@@ -84,25 +72,21 @@ mod tests {
     use crate::store::disk::{Disk, RealDisk};
 
     #[test]
-    fn what_is_written_past_the_cache_stands_behind_what_was_there_and_is_read_in_both_ways() {
+    fn what_is_written_past_the_cache_stands_behind_what_was_there() {
         let dir = tempfile::tempdir().unwrap();
         let file = RealDisk::new(dir.path()).create(Path::new("f")).unwrap();
         let mut expected: Vec<u8> = Vec::new();
         for (n, len) in [10_usize, 70_000, 1, 300_000, 65_536, 4086, 100_000, 3_000_000].into_iter().enumerate() {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + n) as u8).collect();
-            let offset = expected.len();
-            file.write_past_cache(&bytes, offset as u64).unwrap();
+            file.write_past_cache(&bytes, expected.len() as u64).unwrap();
             expected.extend(bytes);
             let mut all = vec![0; expected.len()];
             assert_eq!(file.read_at(&mut all, 0).unwrap(), expected.len());
             assert!(all == expected, "{len}");
-            all.fill(0);
-            assert_eq!(file.read_past_cache(&mut all[..len], offset as u64).unwrap(), len);
-            assert!(all[..len] == expected[offset..], "{len}");
         }
         let behind = file.len().unwrap() as usize - expected.len();
         let mut rest = vec![1; 70_000];
-        assert_eq!(file.read_past_cache(&mut rest, expected.len() as u64).unwrap(), behind);
+        assert_eq!(file.read_at(&mut rest, expected.len() as u64).unwrap(), behind);
         assert!(rest[..behind].iter().all(|byte| *byte == 0));
     }
 }

@@ -54,11 +54,6 @@ pub trait DiskFile: Send + Sync {
         self.write_at(bytes, offset)
     }
 
-    /// As [`DiskFile::read_at`], past the system's cache if it is much.
-    fn read_past_cache(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.read_at(bytes, offset)
-    }
-
     /// Makes what was written durable.
     fn sync_data(&self) -> io::Result<()>;
 
@@ -171,14 +166,16 @@ impl DiskFile for RealFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        read_full(&self.file, bytes, offset)
-    }
-
-    fn read_past_cache(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.direct(bytes.len()) {
-            Some(direct) => direct.read_at(bytes, offset),
-            None => self.read_at(bytes, offset),
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(filled)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -192,18 +189,4 @@ impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
         self.file.metadata().map(|metadata| metadata.len())
     }
-}
-
-/// Reads until `bytes` is full or the file ends.
-pub(super) fn read_full(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -443,13 +443,13 @@ impl<P: Payload> Keeper<P> {
         self.published.clear();
     }
 
-    /// Writes one sparse segment anew, if there is one.
+    /// Writes one sparse segment anew, if there is one, as [`Shelf::compact`] says.
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn compact(&mut self) -> Result<bool, StoreError> {
+    pub(super) fn compact(&mut self, resting: bool) -> Result<bool, StoreError> {
         for shelf in self.shelves.values_mut().filter(|shelf| shelf.segments.len() > 1) {
-            if shelf.compact(&*self.disk, &mut self.scratch)? {
+            if shelf.compact(&*self.disk, &mut self.scratch, resting)? {
                 self.garbage.append(&mut shelf.garbage);
                 self.changed = true;
                 return Ok(true);

@@ -22,7 +22,7 @@ pub(super) fn read_all<P: Payload>(
     let positions = segment.live.clone();
     for position in &positions {
         let path = segment.path().to_owned();
-        let error = match segment.read(disk, position) {
+        let error = match segment.read(disk, position, usize::MAX) {
             Ok(record) => match P::read(record.message) {
                 Some(message) => {
                     weight += message.weight();

@@ -19,8 +19,9 @@ pub(super) const SEGMENT_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 32 * 102
 /// A place is remembered each time that this many bytes have been written.
 const PLACE_BYTES: u64 = if cfg!(test) { 512 } else { 256 * 1024 };
 
-/// Read at once. What is read beyond the last message asked for is read again later.
+/// Read at once, at most and at least. What is read beyond the last message asked for is read again later.
 const CHUNK: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
+const CHUNK_MIN: usize = if cfg!(test) { 128 } else { 16 * 1024 };
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVSEG\r\n");
 const VERSION: u32 = 1;
@@ -200,6 +201,12 @@ impl Segment {
         self.live.remove_range(first..=last)
     }
 
+    /// Whether what is wanted stands together at its end.
+    pub(super) fn is_rest(&self) -> bool {
+        let span = self.live.min().zip(self.live.max()).map_or(0, |(first, last)| last - first + 1);
+        self.live.len() * 2 > span && self.live.max() == Some(self.last)
+    }
+
     /// The file, if it is to be made durable.
     pub(super) fn take_dirty(&mut self) -> Option<PathBuf> {
         std::mem::take(&mut self.dirty).then(|| self.path.clone())
@@ -238,7 +245,7 @@ impl Segment {
         let mut reading = Reading { next: start, buffer: Vec::new(), buffer_at: 0 };
         let (mut found, mut unreadable, mut at) = (RoaringTreemap::new(), 0, FILE_HEAD);
         while at + RECORD_HEAD as u64 <= self.len {
-            let mut head = Cursor(self.bytes(&file, &mut reading, at, RECORD_HEAD)?);
+            let mut head = Cursor(self.bytes(&file, &mut reading, at, RECORD_HEAD, CHUNK)?);
             let (len, crc, position) = (head.u32(), head.u32(), head.u64());
             if (len, crc, position) == (Some(0), Some(0), Some(0)) {
                 break; // there is nothing behind the last record but zeros
@@ -247,7 +254,7 @@ impl Segment {
             if len < RECORD_HEAD - 8 || at + 8 + len as u64 > self.len {
                 return Ok((found, unreadable + 1));
             }
-            let record = self.bytes(&file, &mut reading, at, 8 + len)?;
+            let record = self.bytes(&file, &mut reading, at, 8 + len, CHUNK)?;
             if Some(crc32c::crc32c_append(self.number as u32, &record[8..])) != crc {
                 unreadable += 1;
             } else if record[RECORD_HEAD - 1] & LASTING != 0 {
@@ -266,11 +273,11 @@ impl Segment {
         }
     }
 
-    /// Reads the message at a position that is wanted.
+    /// Reads the message at a position that is wanted; from there on, about `ahead` bytes will be.
     ///
     /// # Errors
     /// What the disk says, or what it has is not what was written.
-    pub(super) fn read(&mut self, disk: &dyn Disk, position: u64) -> Result<Record<'_>, StoreError> {
+    pub(super) fn read(&mut self, disk: &dyn Disk, position: u64, ahead: usize) -> Result<Record<'_>, StoreError> {
         let file = self.open(disk)?;
         let mut reading = match self.reading.take() {
             Some(reading) if reading.next.position <= position => reading,
@@ -284,7 +291,7 @@ impl Segment {
         };
         loop {
             let at = reading.next.offset;
-            let (found, len) = self.record_at(&file, &mut reading, at, position)?;
+            let (found, len) = self.record_at(&file, &mut reading, at, position, ahead)?;
             reading.next = Place { position: found + 1, offset: at + 8 + u64::from(len) };
             if found == position {
                 let reading = self.reading.insert(reading);
@@ -302,9 +309,10 @@ impl Segment {
         reading: &mut Reading,
         at: u64,
         wanted: u64,
+        ahead: usize,
     ) -> Result<(u64, u32), StoreError> {
         let damaged = |what: &str| StoreError::damaged(&self.path, at, what);
-        let head = self.bytes(file, reading, at, RECORD_HEAD)?;
+        let head = self.bytes(file, reading, at, RECORD_HEAD, ahead)?;
         let mut cursor = Cursor(head);
         let (Some(len), Some(crc), Some(position)) = (cursor.u32(), cursor.u32(), cursor.u64()) else {
             return Err(damaged("the file ends early"));
@@ -316,7 +324,7 @@ impl Segment {
             return Err(damaged("a record is missing, or out of order"));
         }
         if position == wanted {
-            let record = self.bytes(file, reading, at, 8 + len as usize)?;
+            let record = self.bytes(file, reading, at, 8 + len as usize, ahead)?;
             if crc32c::crc32c_append(self.number as u32, &record[8..]) != crc {
                 return Err(damaged("a checksum does not match"));
             }
@@ -330,13 +338,15 @@ impl Segment {
         reading: &'r mut Reading,
         at: u64,
         len: usize,
+        ahead: usize,
     ) -> Result<&'r [u8], StoreError> {
         if at + len as u64 > self.len {
             return Err(StoreError::damaged(&self.path, at, "the file ends early"));
         }
         if at < reading.buffer_at || at + len as u64 > reading.buffer_at + reading.buffer.len() as u64 {
-            reading.buffer.resize(len.max(CHUNK).min((self.len - at) as usize), 0);
-            let n = file.read_past_cache(&mut reading.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            let chunk = len.max(ahead.clamp(CHUNK_MIN, CHUNK));
+            reading.buffer.resize(chunk.min((self.len - at) as usize), 0);
+            let n = file.read_at(&mut reading.buffer, at).map_err(StoreError::io("read", &self.path))?;
             reading.buffer.truncate(n);
             reading.buffer_at = at;
             if n < len {

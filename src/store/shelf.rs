@@ -174,7 +174,7 @@ impl Shelf {
             let (places, horizon) = self.places(from, to);
             for (position, at) in places {
                 let segment = &mut self.segments[at];
-                let record = segment.read(disk, position)?;
+                let record = segment.read(disk, position, bytes - taken)?;
                 let (lasting, len) = (record.lasting, record.message.len());
                 let Some(message) = P::read(record.message) else {
                     return Err(StoreError::damaged(segment.path(), 0, format!("message {position} cannot be read")));
@@ -225,14 +225,21 @@ impl Shelf {
         (places, horizon)
     }
 
-    /// Writes one sparse segment anew, if there is one. Tells whether there was.
+    /// Writes one sparse segment anew, if there is one. Tells whether there was. One that is consumed in order is only then sparse when
+    /// the store is `resting`: what is left of it goes soon.
     ///
     /// # Errors
     /// What the disk says, or it is damaged.
-    pub(super) fn compact(&mut self, disk: &dyn Disk, scratch: &mut Vec<u8>) -> Result<bool, StoreError> {
+    pub(super) fn compact(
+        &mut self,
+        disk: &dyn Disk,
+        scratch: &mut Vec<u8>,
+        resting: bool,
+    ) -> Result<bool, StoreError> {
         let sparse = |s: &Segment| {
             s.sealed
                 && !s.spoiled
+                && (resting || !s.is_rest())
                 && s.count > 0
                 && s.len > SEGMENT_BYTES / 4
                 && s.live.len() * 100 / s.count < SPARSE_PERCENT
@@ -247,7 +254,7 @@ impl Shelf {
             while bytes < COPIED_AT_ONCE
                 && let Some(position) = positions.next()
             {
-                match old.read(disk, position) {
+                match old.read(disk, position, COPIED_AT_ONCE) {
                     Ok(record) => {
                         bytes += record.message.len();
                         batch.push((position, record.lasting, record.message.to_vec()));

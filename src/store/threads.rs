@@ -388,7 +388,7 @@ impl<P: Payload> Keeping<P> {
                 if idle {
                     self.spares.take_all().iter().for_each(|(path, _)| drop(self.disk.remove(path)));
                 }
-                return self.keeper.compact();
+                return self.keeper.compact(idle);
             }
         };
         if !self.keeper.retire_step(keep)? {

@@ -413,7 +413,7 @@ impl Simulation {
         if running.job.is_some() {
             return Ok(());
         }
-        let result = running.keeper.compact();
+        let result = running.keeper.compact(false);
         self.unless_full(result.map(|_| ()))
     }
 
