@@ -23,6 +23,9 @@ pub(super) const FILE: &str = "checkpoint";
 /// The other.
 pub(super) const COPY: &str = "checkpoint.copy";
 
+/// Under these names they are written.
+pub(super) const UNFINISHED: [&str; 2] = ["checkpoint.new", "checkpoint.copy.new"];
+
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVCHK\r\n");
 const VERSION: u32 = 1;
 
@@ -103,8 +106,8 @@ pub(super) fn end(out: &mut Vec<u8>) {
 /// # Errors
 /// What the disk says; then the one before holds on, and if it is known to one file only, this one is good too.
 pub(super) fn write(disk: &dyn Disk, bytes: &[u8]) -> Result<(), StoreError> {
-    replace(disk, FILE, "checkpoint.new", bytes)?;
-    replace(disk, COPY, "checkpoint.copy.new", bytes)
+    replace(disk, FILE, UNFINISHED[0], bytes)?;
+    replace(disk, COPY, UNFINISHED[1], bytes)
 }
 
 fn replace(disk: &dyn Disk, name: &str, new: &str, bytes: &[u8]) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! What can go wrong with a data directory: each error names the file, the place in it, and what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -38,6 +38,21 @@ pub enum StoreError {
     Missing {
         /// The file, below the data directory.
         file: PathBuf,
+    },
+    /// What a start must write has no room.
+    #[error(
+        "the disk of data directory '{dir}' is full: {refused}; to start it takes about {needed} free bytes there, and {free} are free; \
+         nothing is lost: make room on this disk, or move the directory to a larger one, and start again"
+    )]
+    NoRoom {
+        /// The directory.
+        dir: PathBuf,
+        /// What was tried, and what the system said.
+        refused: String,
+        /// Bytes that must be free.
+        needed: u64,
+        /// Bytes that are.
+        free: u64,
     },
     /// A bug of ours.
     #[error("the thread '{thread}' of the store has panicked")]
@@ -99,6 +114,14 @@ impl StoreError {
 
     pub(super) fn damaged(file: impl Into<PathBuf>, offset: u64, what: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), offset, what: what.into() }
+    }
+
+    /// The same, with the directory that it is about.
+    pub(super) fn in_dir(mut self, of: &Path) -> Self {
+        if let Self::NoRoom { dir, .. } = &mut self {
+            of.clone_into(dir);
+        }
+        self
     }
 
     /// Whether the disk is full; then it can be tried again when it has space. Not so with a flush: what it did not write is lost,

@@ -1,5 +1,7 @@
 //! From a data directory to what it holds: the checkpoint, then what the log says beyond it; in the end all messages are in segments.
 
+mod room;
+
 use std::collections::HashSet;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
+use self::room::Room;
 use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
 use super::error::StoreError;
@@ -46,7 +49,8 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
         return Err(StoreError::InUse { dir: dir.to_owned(), pid: pid.trim().to_owned() });
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(unusable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+    // For people alone: a full disk may have no room for it.
+    let _ = writeln!(file, "{}", std::process::id());
     check_format(dir)?;
     Ok(Lock(file))
 }
@@ -87,7 +91,7 @@ pub(super) struct Opened<P> {
 /// Reads what is there. Afterwards all messages are in segments, and the log is empty.
 ///
 /// # Errors
-/// What the disk says; or checkpoint or log are damaged.
+/// What the disk says, or that it has no room for that; or checkpoint or log are damaged.
 pub(super) fn recover<P: Payload>(
     disk: &Arc<dyn Disk>,
     progress: &mut dyn FnMut(u64, u64),
@@ -102,34 +106,35 @@ pub(super) fn recover<P: Payload>(
     if is_new && holds_something(&**disk)? {
         return Err(StoreError::Missing { file: checkpoint::FILE.into() });
     }
+    wipe(&**disk, Path::new("spill"))?;
+    let spares = Arc::new(Spares::default());
     let (checkpoint, mended) = match found {
         Some(found) => {
             if !found.is_double {
                 // The other may be older: nothing that it knows goes before it is as new.
-                checkpoint::write(&**disk, &found.bytes)?;
+                let needed = 2 * found.bytes.len() as u64;
+                checkpoint::write(&**disk, &found.bytes)
+                    .map_err(|error| Room::new(&**disk, &spares, 0).lacking(error, needed))?;
             }
             (found.checkpoint, found.lost)
         }
         None => (Checkpoint { from_generation: 1, next_queue: 1, ..Checkpoint::default() }, None),
     };
     let was_clean = checkpoint.clean;
-    let spares = Arc::new(Spares::default());
+    let mut room = Room::new(&**disk, &spares, checkpoint.from_generation);
     let mut keeper = Keeper::new(disk.clone(), spares.clone(), checkpoint);
     let mut replay = Replay::new(&**disk, &keeper)?;
     let cut = replay.apply(&mut keeper, progress)?;
-    replay.file(&mut keeper)?;
+    replay.file(&mut keeper, &mut room)?;
     let used = keeper.applied().generation.max(keeper.first_generation() - 1);
     let generation = replay.last_generation().max(used);
     keeper.retired_to(generation + 1);
     let lost = damaged_queues(&**disk, &mut keeper);
-    wipe(&**disk, Path::new("spill"))?;
     if let Some(path) = replay.begun.map(log::file_path) {
         disk.remove(&path).map_err(StoreError::io("remove", path))?;
     }
     if is_new || keeper.is_changed() || !replay.generations.is_empty() {
-        let job = keeper.checkpoint(false);
-        job.run(&**disk)?;
-        keeper.checkpointed(job);
+        room.checkpoint(&mut keeper, 0)?;
     }
     // Not before: the checkpoint before may know them, and what made them unknown may be in no more than the system's memory.
     remove_unknown_segments(&**disk, &mut keeper)?;
@@ -273,15 +278,11 @@ impl<'d> Replay<'d> {
     }
 
     /// Moves all messages of the log that are wanted into segments.
-    fn file<P: Payload>(&self, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
+    fn file<P: Payload>(&self, keeper: &mut Keeper<P>, room: &mut Room<'_>) -> Result<(), StoreError> {
         if keeper.shelves().all(|shelf| shelf.unfiled.is_empty()) {
             return Ok(());
         }
-        for reader in self.readers() {
-            let (_, mut reader) = reader?;
-            while !keeper.file_survivors(&mut reader)? {}
-        }
-        Ok(())
+        room.file_all(keeper, self.readers().map(|reader| Ok(reader?.1)))
     }
 }
 
@@ -332,8 +333,7 @@ fn damaged_queues<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Vec<(Q
 }
 
 fn remove_unknown_segments<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
-    let known: HashSet<PathBuf> =
-        keeper.shelves().flat_map(|shelf| shelf.segments.iter().map(|segment| segment.path().to_owned())).collect();
+    let known: HashSet<PathBuf> = keeper.files().map(Path::to_owned).collect();
     let dirs: HashSet<&Path> = known.iter().filter_map(|path| path.parent()).collect();
     let queues = Path::new("queues");
     for name in disk.list(queues).map_err(StoreError::io("list", queues))? {

@@ -1,5 +1,7 @@
 //! The two threads on a disk that is full.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -8,7 +10,9 @@ use super::at_work::{AtWork, Event, QUEUE};
 use super::sim::{Call, SimDisk};
 use super::text::Text;
 use crate::broker::journal::Request;
-use crate::store::Durability;
+use crate::store::disk::Disk;
+use crate::store::recovery::recover;
+use crate::store::{Durability, StoreError};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -144,9 +148,8 @@ fn a_refused_checkpoint_is_written_before_publishers_go_on() {
     at_work.close();
 }
 
-/// Segments cannot be written and the log is as far ahead of them as it may be.
-#[test]
-fn an_orderly_stop_does_not_wait_for_the_keeper() {
+/// A disk of which segments could not be written until the log was as far ahead of them as it may be; and how many messages it has.
+fn with_a_full_log() -> (SimDisk, u64) {
     let mut at_work = AtWork::new(Durability::Group);
     at_work.refuse(Call::Write, "queues/0000000000000001", Errno::NOSPC);
     let mut last = 0;
@@ -159,5 +162,45 @@ fn an_orderly_stop_does_not_wait_for_the_keeper() {
     let (disk, closed) = at_work.try_close();
     assert!(closed.unwrap_err().to_string().contains("'queues/"));
     disk.refuse(None);
+    (disk, last)
+}
+
+#[test]
+fn an_orderly_stop_does_not_wait_for_the_keeper() {
+    let (disk, last) = with_a_full_log();
     assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last);
+}
+
+/// It needs room for what one file of the log has: that file goes before the next is read. If that is not there it says how much it is.
+#[test]
+fn a_start_on_a_full_disk_makes_room_or_says_how_much_it_takes() {
+    let (disk, last) = with_a_full_log();
+    disk.kill();
+    disk.set_room(Some(100));
+    let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let Err(refused) = recover::<Text>(&dyn_disk, &mut |_, _| {}) else { panic!("there is no room") };
+    let StoreError::NoRoom { needed, free, .. } = refused else { panic!("{refused}") };
+    assert!(last * 100 > 3 * needed && needed > free, "{last}: {refused}");
+    let text = refused.in_dir(Path::new("/data")).to_string();
+    assert!(text.starts_with("the disk of data directory '/data' is full: cannot write '"), "{text}");
+    disk.kill();
+    disk.set_room(Some(needed));
+    let opened = recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap();
+    assert_eq!(opened.recovered.queues[0].count, last);
+}
+
+/// What no checkpoint knows is of no use: pages since the last one, spare files of the log, the pages of transient queues.
+#[test]
+fn a_start_on_a_full_disk_removes_what_is_of_no_use() {
+    let (disk, last) = with_a_full_log();
+    let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    for path in ["queues/0000000000000001/000000ff.seg", "spill/0000000000000009/00000001.seg"].map(Path::new) {
+        disk.create_dir(path.parent().unwrap()).unwrap();
+        disk.create(path).unwrap().write_at(&[0; 2000], 0).unwrap();
+        disk.set_room(Some(0));
+        let _ = recover::<Text>(&dyn_disk, &mut |_, _| {});
+        assert!(!disk.files().iter().any(|(of, _)| of == path));
+        disk.set_room(None);
+    }
+    assert_eq!(recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap().recovered.queues[0].count, last);
 }

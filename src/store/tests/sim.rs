@@ -270,6 +270,11 @@ impl State {
         Err(refusal.error.into())
     }
 
+    /// A file goes.
+    fn give_room(&mut self, node: u64) {
+        self.room = self.room.saturating_add(self.nodes[&node].bytes.len() as u64);
+    }
+
     fn node(&self, path: &Path) -> io::Result<u64> {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -300,6 +305,7 @@ impl Disk for SimDisk {
         state.spend()?;
         state.parent_of(path)?;
         if let Ok(id) = state.node(path) {
+            state.give_room(id);
             let node = state.nodes.get_mut(&id).unwrap();
             node.bytes.clear();
             node.shortest = 0;
@@ -318,6 +324,9 @@ impl Disk for SimDisk {
         state.spend()?;
         state.parent_of(to)?;
         let node = state.node(from)?;
+        if let Ok(replaced) = state.node(to) {
+            state.give_room(replaced);
+        }
         state.record(Change::Renamed(from.to_owned(), to.to_owned(), node));
         Ok(())
     }
@@ -328,7 +337,8 @@ impl Disk for SimDisk {
         if let Some(Fault::PowerCut(_)) = state.fault {
             state.spend()?;
         }
-        state.node(path)?;
+        let node = state.node(path)?;
+        state.give_room(node);
         state.record(Change::Removed(path.to_owned()));
         Ok(())
     }

@@ -135,18 +135,31 @@ impl Simulation {
 
     // --- Beginning and end of a process ---
 
-    /// Starts the engines; a disk that fails meanwhile is crashed and tried again.
+    /// Starts the engines; a disk that fails meanwhile is crashed and tried again, and one that is full gets the room that it takes.
     pub(super) fn start(&mut self, closed: bool, first: bool) {
+        let mut lacking = 0;
         let opened = loop {
-            if self.rng.random_bool(0.2) {
-                self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40))));
+            match self.rng.random_range(0..10) {
+                0..2 => self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40)))),
+                2..5 if lacking == 0 => self.disk.set_room(Some(self.rng.random_range(0..20_000))),
+                _ => {}
             }
             match recover::<Text>(&self.dyn_disk, &mut |_, _| {}) {
                 Ok(opened) if self.disk.faults() == 0 => {
                     self.disk.set_fault(None);
+                    self.disk.set_room(None);
                     break opened;
                 }
                 Ok(_) => self.disk.crash(),
+                Err(StoreError::NoRoom { needed, .. }) if self.disk.faults() == 0 => {
+                    lacking += 1;
+                    assert!(lacking < 50, "it takes ever more");
+                    self.disk.set_room(Some(needed));
+                    match self.rng.random_bool(0.5) {
+                        true => self.disk.crash(),
+                        false => self.disk.kill(),
+                    }
+                }
                 Err(error) => {
                     assert!(self.disk.faults() > 0, "cannot be recovered: {error}");
                     self.disk.crash();
