@@ -54,6 +54,12 @@ pub enum StoreError {
         /// Bytes that are.
         free: u64,
     },
+    /// More has become durable together than the log can say.
+    #[error("a group of {bytes} bytes is too large for the log: nothing of it was written")]
+    GroupTooLarge {
+        /// Bytes of the group.
+        bytes: u64,
+    },
     /// A bug of ours.
     #[error("the thread '{thread}' of the store has panicked")]
     Panicked {

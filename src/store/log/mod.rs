@@ -31,6 +31,9 @@ const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 /// Groups beyond this many bytes are not worth zeros ahead of them: a long write hides what a longer file costs.
 const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
 
+/// A larger group cannot be told from a smaller one: its header has 32 bits for the length. The journal's groups are smaller by far.
+pub(super) const GROUP_LEN_MAX: u64 = if cfg!(test) { 1024 * 1024 } else { u32::MAX as u64 };
+
 /// Spare files that are kept.
 const SPARES_MAX: usize = if cfg!(test) { 2 } else { 6 };
 
@@ -142,6 +145,9 @@ impl LogWriter {
             self.next_file()?;
             self.encoder.encode(ops, self.generation, self.offset, self.synced);
             len = self.encoder.bytes.len() as u64;
+        }
+        if len > GROUP_LEN_MAX {
+            return Err(StoreError::GroupTooLarge { bytes: len });
         }
         if len > 0 {
             self.zero_ahead(len)?;
