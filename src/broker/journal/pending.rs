@@ -1,10 +1,13 @@
 //! What has been pushed and not been taken.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use parking_lot::Condvar;
 
-use super::{Group, Op, Payload};
+use super::{Group, Op, Payload, QueueId};
 use crate::broker::outbox::Outbox;
 
 /// A group has at most this many bytes, unless what belongs together has more: lengths in the log are of 32 bits, and to be written a
@@ -13,6 +16,10 @@ const GROUP_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// Places where a group may end are remembered so many bytes apart.
 const SEAM_BYTES: usize = GROUP_BYTES_MAX / 8;
+
+/// When more bytes than this wait to be written, only the last mark of each message does: what is returned and delivered over and over
+/// while the disk stands still must not fill memory.
+const MARKED_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Beside its message, an operation takes about this in memory, and less in the log.
 const OP_BYTES: usize = 48;
@@ -34,6 +41,8 @@ pub(super) struct Pending<P> {
     pub(super) writer: Writer,
     pub(super) closed: bool,
     seams: Vec<Seam>,
+    /// Where the marks among the operations are, as far as there are so many of them that each message needs but the last.
+    marks: HashMap<(QueueId, u64), usize, RandomState>,
 }
 
 /// What stands before it may be written without what follows.
@@ -57,15 +66,43 @@ pub(super) enum Writer {
 impl<P: Payload> Pending<P> {
     #[inline]
     pub(super) fn push(&mut self, op: Op<P>) -> u64 {
-        self.position += 1;
-        self.bytes += OP_BYTES;
-        self.bytes += match &op {
-            Op::Publish { message, .. } | Op::Restore { message, .. } => message.encoded_len(),
+        let more = match &op {
+            Op::Publish { message, .. } => message.encoded_len(),
+            Op::Restore { message, .. } => {
+                self.marks.clear(); // one of before it was settled does not count any more
+                message.encoded_len()
+            }
             Op::Define { key, value } => key.len() + value.len(),
+            Op::Mark { queue, position, mark } => {
+                if self.bytes > MARKED_BYTES_MAX && self.mark_again(*queue, *position, *mark) {
+                    return self.position;
+                }
+                0
+            }
             _ => 0,
         };
+        self.position += 1;
+        self.bytes += OP_BYTES + more;
         self.ops.push(op);
         self.position
+    }
+
+    /// Changes the mark that a message has among the operations. If there is none, it is said where one will be.
+    #[cold]
+    fn mark_again(&mut self, queue: QueueId, position: u64, number: u64) -> bool {
+        match self.marks.entry((queue, position)) {
+            Entry::Occupied(at) => match self.ops.get_mut(*at.get()) {
+                Some(Op::Mark { mark, .. }) => {
+                    *mark = number;
+                    true
+                }
+                _ => false,
+            },
+            Entry::Vacant(vacant) => {
+                vacant.insert(self.ops.len());
+                false
+            }
+        }
     }
 }
 
@@ -82,6 +119,7 @@ impl<P> Pending<P> {
             writer: Writer::Busy,
             closed: false,
             seams: Vec::new(),
+            marks: HashMap::default(),
         }
     }
 
@@ -108,6 +146,7 @@ impl<P> Pending<P> {
         std::mem::swap(&mut group.ops, &mut self.ops);
         let mut bytes = std::mem::take(&mut self.bytes);
         let seams = std::mem::take(&mut self.seams);
+        self.marks.clear();
         let fits = seams.iter().rposition(|seam| seam.bytes <= GROUP_BYTES_MAX).unwrap_or(0);
         match seams.get(fits).filter(|seam| bytes > GROUP_BYTES_MAX && seam.ops < group.ops.len()) {
             Some(seam) => {
@@ -126,6 +165,7 @@ impl<P> Pending<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -197,6 +237,55 @@ mod tests {
         }
         assert_eq!(positions, [(2, 2), (1, 3), (2, 5)]);
         assert!(take(&journal).ops.is_empty());
+    }
+
+    fn mark(journal: &Journal<Bytes>, position: u64, mark: u64) -> u64 {
+        journal.write().push(Op::Mark { queue: QUEUE, position, mark })
+    }
+
+    /// What the store knows of messages' marks after a group.
+    fn marks(group: &Group<Bytes>) -> BTreeMap<u64, u64> {
+        let mut marks = BTreeMap::new();
+        for op in &group.ops {
+            match *op {
+                Op::Mark { position, mark, .. } => _ = marks.insert(position, mark),
+                Op::Settle { first, last, .. } => marks.retain(|position, _| !(first..=last).contains(position)),
+                _ => {}
+            }
+        }
+        marks
+    }
+
+    #[test]
+    fn of_many_marks_of_a_message_that_wait_the_last_is_written() {
+        let journal = Journal::new();
+        for count in 1..=1_000_000 {
+            for position in 1..=3 {
+                mark(&journal, position, count * 10 + position);
+            }
+        }
+        let group = take(&journal);
+        assert!(group.ops.len() < MARKED_BYTES_MAX / OP_BYTES + 10, "{}", group.ops.len());
+        assert_eq!(marks(&group), BTreeMap::from([(1, 10_000_001), (2, 10_000_002), (3, 10_000_003)]));
+        assert!(take(&journal).ops.is_empty());
+        // What was taken is not changed, and what is told is durable with it.
+        let position = mark(&journal, 1, 7);
+        let group = take(&journal);
+        assert_eq!((marks(&group), group.position), (BTreeMap::from([(1, 7)]), position));
+    }
+
+    #[test]
+    fn a_message_that_is_restored_has_the_mark_that_it_gets_then() {
+        let journal = Journal::new();
+        journal.write().push(publish(1, MARKED_BYTES_MAX));
+        mark(&journal, 1, 1);
+        mark(&journal, 1, 2);
+        journal.write().push(Op::Settle { queue: QUEUE, first: 1, last: 1, weight: 1 });
+        journal.write().push(Op::Restore { queue: QUEUE, position: 1, message: Bytes(1) });
+        let position = mark(&journal, 1, 3);
+        let group = take(&journal);
+        assert_eq!(marks(&group), BTreeMap::from([(1, 3)]));
+        assert_eq!((group.ops.len(), group.position), (5, position));
     }
 
     #[test]
