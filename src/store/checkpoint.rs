@@ -134,7 +134,8 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Found>, StoreError> {
             let lost = first.err().map_or_else(|| format!("'{FILE}' is missing"), why);
             Some(Found { checkpoint, bytes, lost: Some(lost), copy_lost: None, is_double: false })
         }
-        (Err(error), _) | (_, Err(error)) => return Err(error),
+        // What the disk refuses to read may be as it was written.
+        (_, Err(error @ StoreError::Io { .. })) | (Err(error), _) | (_, Err(error)) => return Err(error),
         (Ok(None), Ok(None)) => None,
     })
 }
@@ -163,7 +164,7 @@ fn read_bytes(disk: &dyn Disk, name: &str) -> Result<Option<Vec<u8>>, StoreError
     };
     let len = file.len().map_err(StoreError::io("read", name))?;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-    let n = file.read_at(&mut bytes, 0).map_err(StoreError::io("read", name))?;
+    let n = file.read_at(&mut bytes, 0).map_err(StoreError::unreadable(name, 0))?;
     bytes.truncate(n);
     Ok(Some(bytes))
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("cannot {doing} '{file}': {error}{remedy}")]
+    #[error("cannot {doing} '{file}'{}: {error}", place(.at))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -17,8 +17,8 @@ pub enum StoreError {
         file: PathBuf,
         /// What the system said.
         error: IoError,
-        /// What to do, if there is something.
-        remedy: &'static str,
+        /// Where in it, if that says more.
+        at: Option<u64>,
     },
     /// Bytes are not what was written.
     #[error(
@@ -115,7 +115,13 @@ impl StoreError {
     /// Wraps what the system said about a file.
     pub(super) fn io(doing: &'static str, file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let file = file.into();
-        move |error| Self::Io { doing, file, error: error.into(), remedy: "" }
+        move |error| Self::Io { doing, file, error: error.into(), at: None }
+    }
+
+    /// Wraps what the system said when a file was read at an offset.
+    pub(super) fn unreadable(file: impl Into<PathBuf>, at: u64) -> impl FnOnce(io::Error) -> Self {
+        let file = file.into();
+        move |error| Self::Io { doing: "read", file, error: error.into(), at: Some(at) }
     }
 
     pub(super) fn damaged(file: impl Into<PathBuf>, offset: u64, what: impl Into<String>) -> Self {
@@ -137,4 +143,8 @@ impl StoreError {
         let is_full = |error: &IoError| matches!(error.kind, StorageFull | QuotaExceeded);
         matches!(self, Self::Io { doing, error, .. } if *doing != "flush" && is_full(error))
     }
+}
+
+fn place(at: &Option<u64>) -> String {
+    at.map_or_else(String::new, |at| format!(" at offset {at}"))
 }

@@ -42,7 +42,7 @@ impl GroupReader {
     pub(in crate::store) fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Self>, StoreError> {
         let mut reader = Self::open_any(disk, generation)?;
         let mut first = [0; SECTOR];
-        reader.file.read_at(&mut first, 0).map_err(StoreError::io("read", &reader.path))?;
+        reader.file.read_at(&mut first, 0).map_err(StoreError::unreadable(&reader.path, 0))?;
         let head = FileHead::decode(&first).filter(|head| head.generation == generation);
         Ok(head.map(|head| {
             reader.head = head;
@@ -200,7 +200,7 @@ impl GroupReader {
             return Err(StoreError::damaged(&self.path, offset, "a reference leads out of the file"));
         }
         let mut message = vec![0; len as usize];
-        let n = self.file.read_at(&mut message, offset).map_err(StoreError::io("read", &self.path))?;
+        let n = self.file.read_at(&mut message, offset).map_err(StoreError::unreadable(&self.path, offset))?;
         match n < message.len() {
             true => Err(StoreError::damaged(&self.path, offset, "the file ends early")),
             false => Ok(message),
@@ -213,7 +213,7 @@ impl GroupReader {
         if at < self.buffer_at || end > self.buffer_at + self.buffer.len() as u64 {
             let wanted = len.max(CHUNK).min((self.len - at) as usize);
             self.buffer.resize(wanted, 0);
-            let n = self.file.read_at(&mut self.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            let n = self.file.read_at(&mut self.buffer, at).map_err(StoreError::unreadable(&self.path, at))?;
             self.buffer.truncate(n);
             self.buffer_at = at;
             if n < len {

@@ -1,20 +1,23 @@
 //! Bytes that change and files that vanish.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
+use rustix::io::Errno;
 
+use super::at_work::{AtWork, Event, QUEUE};
 use super::judge::read_all;
-use super::sim::Fault;
+use super::sim::{Call, Fault, Refusal};
 use super::simulation::{Simulation, each_seed};
 use super::text::Text;
-use crate::broker::journal::QueueId;
+use crate::broker::journal::{QueueId, Request};
 use crate::store::check::{check_disk, repair_disk};
 use crate::store::checkpoint::{COPY, FILE};
 use crate::store::disk::Disk;
 use crate::store::recovery::{Opened, recover};
-use crate::store::{DefinitionBytes, Names};
+use crate::store::{DefinitionBytes, Durability, Names};
 
 /// Whatever is damaged, and wherever: the broker starts again after a repair, and the queues are readable.
 #[test]
@@ -26,6 +29,37 @@ fn a_damaged_directory_is_refused_or_repaired() {
 #[test]
 fn one_file_of_the_checkpoint_may_be_lost_at_any_time() {
     each_seed(1500, |seed| Simulation::new(seed).lose_a_checkpoint());
+}
+
+/// The disk may read it the next time, or another one can.
+#[test]
+fn what_the_disk_refuses_to_read_is_not_left_out() {
+    let text = |id| Text { id, lasting: true, shared: false, len: 100 };
+    for dir in ["queues/0000000000000001", ""] {
+        let mut at_work = AtWork::new(Durability::Group);
+        let last = (0..20).map(|_| at_work.publish()).last().unwrap();
+        at_work.confirmed(last);
+        let run = (1..=10).map(|id| (id, text(id))).collect();
+        at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+        at_work.told.wait_for(|event| *event == Event::PagedOut);
+        let disk = at_work.close();
+        let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let (path, len) = disk.files().into_iter().find(|(path, _)| path.starts_with("queues")).unwrap();
+        disk.change(&path, |bytes| bytes[len - 1] ^= 1);
+        if dir.is_empty() {
+            disk.change(Path::new(FILE), |bytes| bytes[20] ^= 1);
+        }
+        let before = disk.files();
+        disk.refuse(Some(Refusal { call: Call::Read, dir, error: Errno::IO }));
+        let refused = repair_disk::<Text>(&dyn_disk, &Numbers).unwrap_err().to_string();
+        let of = if dir.is_empty() { "cannot read 'checkpoint" } else { "cannot read 'queues/0000000000000001/" };
+        assert!(refused.starts_with(of) && refused.contains("at offset 0: "), "{refused}");
+        assert_eq!(disk.files(), before);
+        disk.refuse(None);
+        let repaired = repair_disk::<Text>(&dyn_disk, &Numbers).unwrap().to_string();
+        assert!(repaired.contains("1 messages are lost"), "{repaired}");
+        assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last - 1);
+    }
 }
 
 struct Numbers;

@@ -32,6 +32,7 @@ pub(super) enum Fault {
 /// What a call does to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
+    Read,
     Write,
     Sync,
 }
@@ -432,7 +433,8 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.with(|_, node| {
+        self.with(|state, node| {
+            state.admit(Call::Read, self.node)?;
             let from = (offset as usize).min(node.bytes.len());
             let len = bytes.len().min(node.bytes.len() - from);
             bytes[..len].copy_from_slice(&node.bytes[from..from + len]);
