@@ -3,6 +3,7 @@
 mod encode;
 pub(super) mod format;
 pub(super) mod read;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

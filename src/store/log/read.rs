@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::file_path;
 use super::format::{FileHead, GROUP_HEAD, GroupHead, PUBLISH_HEAD, SECTOR};
+use super::sums::Sums;
 use crate::store::disk::{Disk, DiskFile};
 use crate::store::error::StoreError;
 
@@ -32,6 +33,8 @@ pub(in crate::store) struct GroupReader {
     buffer_at: u64,
     /// What is not readable is left out; from where to where that was. None if it is an error.
     skipped: Option<Vec<(u64, u64)>>,
+    /// Read when something looks like a later group.
+    sums: Option<Sums>,
 }
 
 impl GroupReader {
@@ -76,6 +79,7 @@ impl GroupReader {
             buffer: Vec::new(),
             buffer_at: 0,
             skipped: None,
+            sums: None,
         })
     }
 
@@ -182,13 +186,30 @@ impl GroupReader {
         while next < end && next + GROUP_HEAD as u64 <= self.len {
             if let Some(head) = self.head_at(next)?
                 && (head.synced > at || self.sealed_at.is_some())
-                && self.is_whole(next, &head)?
+                && self.adds_up(next, &head)?
             {
                 return Ok(Some(next));
             }
             next += SECTOR as u64;
         }
         Ok(None)
+    }
+
+    /// Whether a group is whole. What a client has published may look like the beginning of a group at each sector, so it is not read
+    /// as a whole for each.
+    fn adds_up(&mut self, at: u64, head: &GroupHead) -> Result<bool, StoreError> {
+        let end = at + GROUP_HEAD as u64 + u64::from(head.len);
+        if end > self.len {
+            return Ok(false);
+        }
+        let refused = |(at, error)| StoreError::unreadable(&self.path, at)(error);
+        if self.sums.is_none() {
+            self.sums = Some(Sums::read(&*self.file, self.len, CHUNK).map_err(refused)?);
+        }
+        let Some(sums) = &self.sums else { return Ok(false) };
+        let before = sums.up_to(&*self.file, at + 8).map_err(refused)?;
+        let whole = sums.up_to(&*self.file, end).map_err(refused)?;
+        Ok(before.zip(whole).is_some_and(|(before, whole)| head.validates_sums(before, whole)))
     }
 
     /// The message that a reference means: its bytes, as the publish that wrote it has them.

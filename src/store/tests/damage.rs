@@ -9,13 +9,16 @@ use rustix::io::Errno;
 
 use super::at_work::{AtWork, Event, QUEUE};
 use super::judge::read_all;
-use super::sim::{Call, Fault, Refusal};
+use super::sim::{Call, Fault, Refusal, SimDisk};
 use super::simulation::{Simulation, each_seed};
 use super::text::Text;
 use crate::broker::journal::{QueueId, Request};
 use crate::store::check::{check_disk, repair_disk};
 use crate::store::checkpoint::{COPY, FILE};
-use crate::store::disk::Disk;
+use crate::store::disk::{Disk, DiskFile};
+use crate::store::log::file_path;
+use crate::store::log::format::{FileHead, GROUP_HEAD, Logged, SECTOR, begin_group, end_group, put};
+use crate::store::log::read::{GroupReader, Next};
 use crate::store::recovery::{Opened, recover};
 use crate::store::{DefinitionBytes, Durability, Names};
 
@@ -60,6 +63,52 @@ fn what_the_disk_refuses_to_read_is_not_left_out() {
         assert!(repaired.contains("1 messages are lost"), "{repaired}");
         assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last - 1);
     }
+}
+
+/// A file of the log with a group that is whole, and behind it so many sectors of which each looks like a group up to the end.
+fn log_with_false_groups(sectors: usize) -> (SimDisk, Arc<dyn DiskFile>, u64) {
+    let disk = SimDisk::new(1);
+    disk.create_dir(Path::new("log")).unwrap();
+    let file = disk.create(&file_path(1)).unwrap();
+    file.write_at(&FileHead { generation: 1, previous_end: 0 }.encode(), 0).unwrap();
+    let end = 2 * SECTOR as u64;
+    file.write_at(&group(SECTOR as u64), SECTOR as u64).unwrap();
+    for n in 0..sectors {
+        let mut sector = group(end);
+        let rest = ((sectors - n) * SECTOR - GROUP_HEAD - 1) as u32;
+        sector[16..20].copy_from_slice(&rest.to_le_bytes());
+        // What an attacker knows: that something before it was durable.
+        sector[24..32].copy_from_slice(&(end + 1).to_le_bytes());
+        file.write_at(&sector, end + (n * SECTOR) as u64).unwrap();
+    }
+    (disk, file, end)
+}
+
+/// A whole group of one sector.
+fn group(synced: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    begin_group(&mut bytes);
+    put(&mut bytes, &Logged::Forget { key: b"a name" });
+    end_group(&mut bytes, 1, synced);
+    bytes
+}
+
+/// A client's message may look as it likes.
+#[test]
+fn a_torn_end_that_looks_like_many_groups_is_read_a_few_times_only() {
+    let (disk, file, end) = log_with_false_groups(2000);
+    let before = disk.read();
+    let mut reader = GroupReader::open(&disk, 1).unwrap().unwrap();
+    assert!(matches!(reader.next(), Ok(Next::Group(..))));
+    assert!(matches!(reader.next(), Ok(Next::End(true))));
+    assert!(disk.read() - before < 6 * file.len().unwrap(), "{}", disk.read() - before);
+    // One that is a group is found behind them.
+    let later = file.len().unwrap();
+    file.write_at(&group(end + 1), later).unwrap();
+    let mut reader = GroupReader::open_damaged(&disk, 1).unwrap();
+    assert!(matches!(reader.next(), Ok(Next::Group(..))));
+    assert!(matches!(reader.next(), Ok(Next::Group(at, _)) if at == later));
+    assert_eq!(reader.take_skipped(), [(end, later)]);
 }
 
 struct Numbers;

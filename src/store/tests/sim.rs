@@ -62,6 +62,7 @@ struct State {
     refusal: Option<Refusal>,
     refused: u32,
     room: u64,
+    read: u64,
     most_handles: usize,
 }
 
@@ -130,6 +131,7 @@ impl SimDisk {
             refusal: None,
             refused: 0,
             room: u64::MAX,
+            read: 0,
             most_handles: 0,
         })))
     }
@@ -213,6 +215,11 @@ impl SimDisk {
     /// How many open files and clones of the disk there have been at once, since it was asked last.
     pub(super) fn take_most_handles(&self) -> usize {
         std::mem::take(&mut self.0.lock().most_handles)
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn read(&self) -> u64 {
+        self.0.lock().read
     }
 
     /// All files with their lengths.
@@ -437,6 +444,7 @@ impl DiskFile for SimFile {
             state.admit(Call::Read, self.node)?;
             let from = (offset as usize).min(node.bytes.len());
             let len = bytes.len().min(node.bytes.len() - from);
+            state.read += len as u64;
             bytes[..len].copy_from_slice(&node.bytes[from..from + len]);
             Ok(len)
         })
