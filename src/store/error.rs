@@ -39,10 +39,10 @@ pub enum StoreError {
         /// The file, below the data directory.
         file: PathBuf,
     },
-    /// What a start must write has no room.
+    /// What a start cannot go without has no room.
     #[error(
         "the disk of data directory '{dir}' is full: {refused}; to start it takes about {needed} free bytes there, and {free} are free; \
-         nothing is lost: make room on this disk, or move the directory to a larger one, and start again"
+         nothing is lost: make room on this disk and start again"
     )]
     NoRoom {
         /// The directory.

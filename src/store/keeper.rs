@@ -1,6 +1,7 @@
 //! Knows what is kept: applies what the log says, serves pages, moves what outlives its log file into segments, writes checkpoints.
 
 mod job;
+mod logged;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;

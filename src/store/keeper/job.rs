@@ -22,11 +22,6 @@ pub(in crate::store) struct CheckpointJob {
 }
 
 impl CheckpointJob {
-    /// Bytes of the checkpoint.
-    pub(in crate::store) fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
     /// Makes the segments durable, then the checkpoint.
     ///
     /// # Errors

@@ -107,15 +107,15 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// A writer whose first file will have the generation after `generation`.
-    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, generation: u64) -> Self {
+    /// A writer whose first file follows the one that ends there.
+    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, end: LogPosition) -> Self {
         Self {
             disk,
             spares,
             file: None,
-            generation,
-            offset: 0,
-            synced: 0,
+            generation: end.generation,
+            offset: end.offset,
+            synced: end.offset,
             filled: 0,
             zero_step: ZERO_STEP_MIN,
             encoder: Encoder::default(),
@@ -177,7 +177,7 @@ impl LogWriter {
     /// Goes on in the next file. The one before is durable then.
     fn next_file(&mut self) -> Result<(), StoreError> {
         self.sync()?;
-        let previous_end = if self.file.is_some() { self.offset } else { 0 };
+        let previous_end = self.offset;
         let generation = self.generation + 1;
         let path = file_path(generation);
         let (file, filled) = match self.spares.take() {

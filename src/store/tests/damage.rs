@@ -14,7 +14,7 @@ use super::simulation::{Simulation, each_seed};
 use super::text::Text;
 use crate::broker::journal::{QueueId, Request};
 use crate::store::check::{check_disk, repair_disk};
-use crate::store::checkpoint::{COPY, FILE};
+use crate::store::checkpoint::{COPY, FILE, read};
 use crate::store::disk::{Disk, DiskFile};
 use crate::store::log::file_path;
 use crate::store::log::format::{FileHead, GROUP_HEAD, Logged, SECTOR, begin_group, end_group, put};
@@ -146,6 +146,11 @@ impl Simulation {
     }
 
     fn harm_a_checkpoint(&mut self) {
+        // One that was harmed before is not made again while the disk is full.
+        let found = read(&*self.dyn_disk).unwrap();
+        if found.is_none_or(|found| found.lost.is_some() || found.copy_lost.is_some()) {
+            return;
+        }
         let files = self.disk.files();
         let both: Vec<_> =
             files.iter().filter(|(path, _)| path == Path::new(FILE) || path == Path::new(COPY)).collect();

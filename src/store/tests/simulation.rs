@@ -135,30 +135,26 @@ impl Simulation {
 
     // --- Beginning and end of a process ---
 
-    /// Starts the engines; a disk that fails meanwhile is crashed and tried again, and one that is full gets the room that it takes.
+    /// Starts the engines; a disk that fails meanwhile is crashed and tried again, and it may be full.
     pub(super) fn start(&mut self, closed: bool, first: bool) {
-        let mut lacking = 0;
         let opened = loop {
             match self.rng.random_range(0..10) {
                 0..2 => self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40)))),
-                2..5 if lacking == 0 => self.disk.set_room(Some(self.rng.random_range(0..20_000))),
+                2..5 if !first => self.disk.set_room(Some(self.rng.random_range(0..20_000))),
                 _ => {}
             }
             match recover::<Text>(&self.dyn_disk, &mut |_, _| {}) {
                 Ok(opened) if self.disk.faults() == 0 => {
                     self.disk.set_fault(None);
-                    self.disk.set_room(None);
+                    if self.rng.random_bool(0.5) {
+                        self.disk.set_room(None);
+                    }
                     break opened;
                 }
                 Ok(_) => self.disk.crash(),
                 Err(StoreError::NoRoom { needed, .. }) if self.disk.faults() == 0 => {
-                    lacking += 1;
-                    assert!(lacking < 50, "it takes ever more");
+                    self.disk.kill();
                     self.disk.set_room(Some(needed));
-                    match self.rng.random_bool(0.5) {
-                        true => self.disk.crash(),
-                        false => self.disk.kill(),
-                    }
                 }
                 Err(error) => {
                     assert!(self.disk.faults() > 0, "cannot be recovered: {error}");
@@ -166,11 +162,11 @@ impl Simulation {
                 }
             }
         };
-        let Opened { keeper, spares, generation, recovered } = opened;
+        let Opened { keeper, spares, log_end, recovered, .. } = opened;
         assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
         assert!(!closed || recovered.clean, "it was closed");
         assert!(recovered.next_queue_id <= self.next_queue);
-        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), generation);
+        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), log_end);
         let mut running = Running { log, keeper, spares, to_keeper: VecDeque::new(), job: None };
         let messages = read_all(&mut running.keeper, &recovered);
         self.running = Some(running);

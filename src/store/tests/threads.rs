@@ -12,7 +12,7 @@ use super::text::Text;
 use crate::broker::journal::{Group, Journal, Op, Request};
 use crate::store::disk::Disk;
 use crate::store::log::format::SECTOR;
-use crate::store::log::{GROUP_LEN_MAX, LogWriter};
+use crate::store::log::{GROUP_LEN_MAX, LogPosition, LogWriter};
 use crate::store::{Durability, StoreError};
 
 /// So long that it is only waited for in a test that fails.
@@ -182,7 +182,7 @@ fn a_thread_that_panics_ends_the_broker() {
 fn a_group_that_is_too_large_is_not_written() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     disk.create_dir(Path::new("log")).unwrap();
-    let mut log = LogWriter::new(disk, Arc::default(), 0);
+    let mut log = LogWriter::new(disk, Arc::default(), LogPosition::default());
     let of =
         |len| Op::Publish { queue: QUEUE, position: 1, message: Text { id: 1, lasting: true, shared: false, len } };
     let refused = log.append(&[of(GROUP_LEN_MAX as usize)]).map(|written| written.bytes);
