@@ -5,6 +5,8 @@
 //!
 //! Positions count operations: an operation is durable once [`Journal::committed`] has reached the position that its push gave.
 
+mod pending;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use self::pending::{Pending, Writer};
 use super::effects::Effects;
 use super::kept::Kept;
 use super::outbox::{Outbox, Taken};
@@ -191,34 +194,6 @@ pub struct Journal<P = Kept> {
     committed: AtomicU64,
 }
 
-struct Pending<P> {
-    ops: Vec<Op<P>>,
-    bytes: usize,
-    /// Operations pushed since the broker was made.
-    position: u64,
-    /// Connections that wait for something pushed since the last take.
-    waiters: Vec<Arc<Outbox>>,
-    /// Groups being pushed; nothing is taken before they are whole.
-    groups: usize,
-    /// Connections that may not publish until the backlog is written.
-    held_back: Vec<Arc<Outbox>>,
-    /// Bytes taken and not yet committed.
-    writing: usize,
-    writer: Writer,
-    closed: bool,
-}
-
-/// What the store's writer does, as far as those who push need to know.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Writer {
-    /// It will look again by itself.
-    Busy,
-    /// It waits for anything at all.
-    Idle,
-    /// It lets what nobody waits for gather, for a while.
-    Patient,
-}
-
 /// Operations taken to be written as one group.
 pub struct Group<P> {
     /// In order.
@@ -240,9 +215,6 @@ pub const BACKLOG_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What nobody waits for is written when it amounts to this, or after the writer's patience.
 const LAZY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Beside its message, an operation takes about this in memory.
-const OP_BYTES: usize = 48;
-
 impl<P: Payload> Default for Journal<P> {
     fn default() -> Self {
         Self::new()
@@ -252,18 +224,7 @@ impl<P: Payload> Default for Journal<P> {
 impl<P: Payload> Journal<P> {
     /// An empty journal.
     pub fn new() -> Self {
-        let pending = Pending {
-            ops: Vec::new(),
-            bytes: 0,
-            position: 0,
-            waiters: Vec::new(),
-            groups: 0,
-            held_back: Vec::new(),
-            writing: 0,
-            writer: Writer::Busy,
-            closed: false,
-        };
-        Self { pending: Mutex::new(pending), work: Condvar::new(), committed: AtomicU64::new(0) }
+        Self { pending: Mutex::new(Pending::new()), work: Condvar::new(), committed: AtomicU64::new(0) }
     }
 
     /// Locks it for a few pushes.
@@ -325,7 +286,7 @@ impl<P: Payload> Journal<P> {
         hold
     }
 
-    /// For the store's writer: waits for something to write and takes it all. What nobody waits for may wait for `patience`, so
+    /// For the store's writer: waits for something to write and takes it all, or as much as a group may have. What nobody waits for may wait for `patience`, so
     /// that what is settled meanwhile need not be written. If nothing comes until `deadline`, the group is empty. False if the
     /// journal is closed and empty.
     pub fn take(&self, group: &mut Group<P>, patience: Duration, deadline: Option<Instant>) -> bool {
@@ -356,11 +317,7 @@ impl<P: Payload> Journal<P> {
             }
             pending.writer = Writer::Busy;
         }
-        group.ops.clear();
-        std::mem::swap(&mut group.ops, &mut pending.ops);
-        group.position = pending.position;
-        std::mem::swap(&mut group.waiters, &mut pending.waiters);
-        pending.writing += std::mem::take(&mut pending.bytes);
+        pending.take(group);
         true
     }
 
@@ -398,16 +355,6 @@ impl<P: Payload> Journal<P> {
     }
 }
 
-impl<P> Pending<P> {
-    /// There is something to do for the writer at once.
-    fn wake_writer(&mut self, work: &Condvar) {
-        if self.writer != Writer::Busy {
-            self.writer = Writer::Busy; // it looks again; once woken is enough
-            work.notify_one();
-        }
-    }
-}
-
 /// See [`Journal::group`].
 pub struct Together<'a, P>(&'a Journal<P>);
 
@@ -416,6 +363,7 @@ impl<P> Drop for Together<'_, P> {
         let mut pending = self.0.pending.lock();
         pending.groups -= 1;
         if pending.groups == 0 {
+            pending.seam();
             pending.wake_writer(&self.0.work);
         }
     }
@@ -431,6 +379,7 @@ impl<P> Drop for Writing<'_, P> {
     /// The writer hears of the first operation after a pause, whether or not somebody waits for it, and when much has gathered.
     fn drop(&mut self) {
         let pending = &mut *self.pending;
+        pending.seam();
         let wake = match pending.writer {
             Writer::Busy => false,
             Writer::Idle => !pending.ops.is_empty(),
@@ -446,16 +395,7 @@ impl<P: Payload> Writing<'_, P> {
     /// Adds an operation. Gives its position.
     #[inline]
     pub fn push(&mut self, op: Op<P>) -> u64 {
-        let pending = &mut *self.pending;
-        pending.position += 1;
-        pending.bytes += OP_BYTES;
-        pending.bytes += match &op {
-            Op::Publish { message, .. } | Op::Restore { message, .. } => message.encoded_len(),
-            Op::Define { key, value } => key.len() + value.len(),
-            _ => 0,
-        };
-        pending.ops.push(op);
-        pending.position
+        self.pending.push(op)
     }
 
     /// Whether publishers should wait: see [`Journal::hold_back`].

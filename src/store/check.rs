@@ -76,10 +76,10 @@ pub(super) fn check_disk<P: Payload>(disk: &Arc<dyn Disk>, names: &dyn Names) ->
     Ok(report)
 }
 
-/// Makes a data directory usable again: leaves out what cannot be read, and says what is lost by that.
+/// Makes a data directory usable again: leaves out what is damaged, and says what is lost by that.
 ///
 /// # Errors
-/// It cannot be read or written at all, or is in use.
+/// The disk refuses to read something, which may be there all the same: then nothing is changed. Or it cannot be written, or is in use.
 pub fn repair<P: Payload>(dir: &Path, names: &dyn Names) -> Result<Report, StoreError> {
     let (_lock, disk) = open(dir)?;
     repair_disk::<P>(&disk, names)
@@ -137,7 +137,7 @@ impl<P: Payload> Inspection<P> {
         };
         inspection.read_log(applied, report)?;
         inspection.names = inspection.keeper.definitions().filter_map(|(key, value)| names.queue(key, value)).collect();
-        inspection.read_segments(names, report);
+        inspection.read_segments(names, report)?;
         Ok(inspection)
     }
 
@@ -201,17 +201,19 @@ impl<P: Payload> Inspection<P> {
         Ok(())
     }
 
-    fn read_segments(&mut self, names: &dyn Names, report: &mut Report) {
+    fn read_segments(&mut self, names: &dyn Names, report: &mut Report) -> Result<(), StoreError> {
         for shelf in self.keeper.shelves() {
             let name = name_of(&self.names, names, shelf.queue);
             for segment in &mut shelf.segments {
                 let (lost, weight) = salvage::read_all::<P>(segment, &*self.disk, |error, count| {
                     report.damage(format!("{name}: {error}; {count} messages are lost"));
-                });
+                })?;
                 *self.weights.entry(shelf.queue).or_default() += weight;
                 if lost.is_empty() {
-                    if let Err(error) = segment.check(&*self.disk) {
-                        report.damage(format!("{name}: {error}; no message is lost"));
+                    match segment.check(&*self.disk) {
+                        Ok(()) => {}
+                        Err(error @ StoreError::Io { .. }) => return Err(error),
+                        Err(error) => report.damage(format!("{name}: {error}; no message is lost")),
                     }
                 } else {
                     *self.lost.entry(shelf.queue).or_default() |= lost;
@@ -219,6 +221,7 @@ impl<P: Payload> Inspection<P> {
                 segment.rest();
             }
         }
+        Ok(())
     }
 
     /// Says what there is.

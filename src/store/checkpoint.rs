@@ -23,6 +23,9 @@ pub(super) const FILE: &str = "checkpoint";
 /// The other.
 pub(super) const COPY: &str = "checkpoint.copy";
 
+/// Under these names they are written.
+pub(super) const UNFINISHED: [&str; 2] = ["checkpoint.new", "checkpoint.copy.new"];
+
 const MAGIC: u64 = u64::from_le_bytes(*b"LEVCHK\r\n");
 const VERSION: u32 = 1;
 
@@ -103,8 +106,8 @@ pub(super) fn end(out: &mut Vec<u8>) {
 /// # Errors
 /// What the disk says; then the one before holds on, and if it is known to one file only, this one is good too.
 pub(super) fn write(disk: &dyn Disk, bytes: &[u8]) -> Result<(), StoreError> {
-    replace(disk, FILE, "checkpoint.new", bytes)?;
-    replace(disk, COPY, "checkpoint.copy.new", bytes)
+    replace(disk, FILE, UNFINISHED[0], bytes)?;
+    replace(disk, COPY, UNFINISHED[1], bytes)
 }
 
 fn replace(disk: &dyn Disk, name: &str, new: &str, bytes: &[u8]) -> Result<(), StoreError> {
@@ -131,7 +134,8 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<Found>, StoreError> {
             let lost = first.err().map_or_else(|| format!("'{FILE}' is missing"), why);
             Some(Found { checkpoint, bytes, lost: Some(lost), copy_lost: None, is_double: false })
         }
-        (Err(error), _) | (_, Err(error)) => return Err(error),
+        // What the disk refuses to read may be as it was written.
+        (_, Err(error @ StoreError::Io { .. })) | (Err(error), _) | (_, Err(error)) => return Err(error),
         (Ok(None), Ok(None)) => None,
     })
 }
@@ -160,7 +164,7 @@ fn read_bytes(disk: &dyn Disk, name: &str) -> Result<Option<Vec<u8>>, StoreError
     };
     let len = file.len().map_err(StoreError::io("read", name))?;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-    let n = file.read_at(&mut bytes, 0).map_err(StoreError::io("read", name))?;
+    let n = file.read_at(&mut bytes, 0).map_err(StoreError::unreadable(name, 0))?;
     bytes.truncate(n);
     Ok(Some(bytes))
 }

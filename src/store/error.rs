@@ -1,7 +1,7 @@
 //! What can go wrong with a data directory: each error names the file, the place in it, and what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("cannot {doing} '{file}': {error}{remedy}")]
+    #[error("cannot {doing} '{file}'{}: {error}", place(.at))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -17,8 +17,8 @@ pub enum StoreError {
         file: PathBuf,
         /// What the system said.
         error: IoError,
-        /// What to do, if there is something.
-        remedy: &'static str,
+        /// Where in it, if that says more.
+        at: Option<u64>,
     },
     /// Bytes are not what was written.
     #[error(
@@ -38,6 +38,27 @@ pub enum StoreError {
     Missing {
         /// The file, below the data directory.
         file: PathBuf,
+    },
+    /// What a start cannot go without has no room.
+    #[error(
+        "the disk of data directory '{dir}' is full: {refused}; to start it takes about {needed} free bytes there, and {free} are free; \
+         nothing is lost: make room on this disk and start again"
+    )]
+    NoRoom {
+        /// The directory.
+        dir: PathBuf,
+        /// What was tried, and what the system said.
+        refused: String,
+        /// Bytes that must be free.
+        needed: u64,
+        /// Bytes that are.
+        free: u64,
+    },
+    /// More has become durable together than the log can say.
+    #[error("a group of {bytes} bytes is too large for the log: nothing of it was written")]
+    GroupTooLarge {
+        /// Bytes of the group.
+        bytes: u64,
     },
     /// A bug of ours.
     #[error("the thread '{thread}' of the store has panicked")]
@@ -94,11 +115,25 @@ impl StoreError {
     /// Wraps what the system said about a file.
     pub(super) fn io(doing: &'static str, file: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let file = file.into();
-        move |error| Self::Io { doing, file, error: error.into(), remedy: "" }
+        move |error| Self::Io { doing, file, error: error.into(), at: None }
+    }
+
+    /// Wraps what the system said when a file was read at an offset.
+    pub(super) fn unreadable(file: impl Into<PathBuf>, at: u64) -> impl FnOnce(io::Error) -> Self {
+        let file = file.into();
+        move |error| Self::Io { doing: "read", file, error: error.into(), at: Some(at) }
     }
 
     pub(super) fn damaged(file: impl Into<PathBuf>, offset: u64, what: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), offset, what: what.into() }
+    }
+
+    /// The same, with the directory that it is about.
+    pub(super) fn in_dir(mut self, of: &Path) -> Self {
+        if let Self::NoRoom { dir, .. } = &mut self {
+            of.clone_into(dir);
+        }
+        self
     }
 
     /// Whether the disk is full; then it can be tried again when it has space. Not so with a flush: what it did not write is lost,
@@ -108,4 +143,8 @@ impl StoreError {
         let is_full = |error: &IoError| matches!(error.kind, StorageFull | QuotaExceeded);
         matches!(self, Self::Io { doing, error, .. } if *doing != "flush" && is_full(error))
     }
+}
+
+fn place(at: &Option<u64>) -> String {
+    at.map_or_else(String::new, |at| format!(" at offset {at}"))
 }

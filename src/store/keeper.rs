@@ -1,10 +1,11 @@
 //! Knows what is kept: applies what the log says, serves pages, moves what outlives its log file into segments, writes checkpoints.
 
 mod job;
+mod logged;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -17,6 +18,7 @@ use super::error::StoreError;
 use super::log::format::{Logged, ops};
 use super::log::read::{GroupReader, Next};
 use super::log::{Effect, LogPosition, Spares};
+use super::segment::Segment;
 use super::shelf::Shelf;
 use crate::broker::journal::{Loaded, Payload, QueueId, Request};
 
@@ -96,6 +98,19 @@ impl<P: Payload> Keeper<P> {
     /// What it has of each queue.
     pub(super) fn shelves(&mut self) -> impl Iterator<Item = &mut Shelf> {
         self.shelves.values_mut()
+    }
+
+    /// Segments that it has, or has not removed yet because a checkpoint may know them.
+    pub(super) fn files<'a>(&'a self) -> impl Iterator<Item = &'a Path> {
+        let of = |shelf: &'a Shelf| {
+            shelf.segments.iter().map(Segment::path).chain(shelf.garbage.iter().map(PathBuf::as_path))
+        };
+        self.shelves.values().flat_map(of).chain(self.garbage.iter().map(PathBuf::as_path))
+    }
+
+    /// Whether a message is wanted that stands in the log alone.
+    pub(super) fn wants(&self, queue: QueueId, position: u64) -> bool {
+        self.shelves.get(&queue).is_some_and(|shelf| shelf.unfiled.contains(position))
     }
 
     /// An id that no queue has had.
@@ -402,15 +417,12 @@ impl<P: Payload> Keeper<P> {
                     break;
                 }
                 Next::Group(_, body) => {
-                    let wanted = |queue: &QueueId, position| {
-                        self.shelves.get(queue).is_some_and(|shelf| shelf.unfiled.contains(position))
-                    };
                     for (_, op) in ops(body).flatten() {
                         match op {
-                            Logged::Publish { queue, position, message, .. } if wanted(&queue, position) => {
+                            Logged::Publish { queue, position, message, .. } if self.wants(queue, position) => {
                                 survivors.entry(queue).or_default().push((position, message.to_vec()));
                             }
-                            Logged::Refer { queue, position, offset, len, .. } if wanted(&queue, position) => {
+                            Logged::Refer { queue, position, offset, len, .. } if self.wants(queue, position) => {
                                 referred.push((queue, position, offset, len));
                             }
                             _ => {}

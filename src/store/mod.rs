@@ -130,7 +130,7 @@ pub fn open_dir<P: Payload>(
 ) -> Result<(Opening<P>, Recovered), StoreError> {
     let lock = recovery::lock(dir)?;
     let disk: Arc<dyn disk::Disk> = Arc::new(RealDisk::new(dir));
-    let mut opened = recovery::recover(&disk, &mut progress)?;
+    let mut opened = recovery::recover(&disk, &mut progress).map_err(|error| error.in_dir(dir))?;
     let recovered = std::mem::take(&mut opened.recovered);
     Ok((Opening { options, disk, lock, opened }, recovered))
 }

@@ -1,5 +1,7 @@
 //! From a data directory to what it holds: the checkpoint, then what the log says beyond it; in the end all messages are in segments.
 
+mod room;
+
 use std::collections::HashSet;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
+use self::room::Room;
 use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
 use super::error::StoreError;
@@ -46,7 +49,8 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
         return Err(StoreError::InUse { dir: dir.to_owned(), pid: pid.trim().to_owned() });
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(unusable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+    // For people alone: a full disk may have no room for it.
+    let _ = writeln!(file, "{}", std::process::id());
     check_format(dir)?;
     Ok(Lock(file))
 }
@@ -79,12 +83,14 @@ fn write_format(dir: &Path) -> std::io::Result<()> {
 pub(super) struct Opened<P> {
     pub(super) keeper: Keeper<P>,
     pub(super) spares: Arc<Spares>,
-    /// The generation of the last file of the log.
-    pub(super) generation: u64,
+    /// Where the log ends: its last file, and where in that if it is still needed, else 0.
+    pub(super) log_end: LogPosition,
+    /// The disk had no room for what a start writes; the keeper has yet to write it.
+    pub(super) is_full: bool,
     pub(super) recovered: Recovered,
 }
 
-/// Reads what is there. Afterwards all messages are in segments, and the log is empty.
+/// Reads what is there. Afterwards all messages are in segments, and the log is empty; unless the disk has no room for that.
 ///
 /// # Errors
 /// What the disk says; or checkpoint or log are damaged.
@@ -102,37 +108,47 @@ pub(super) fn recover<P: Payload>(
     if is_new && holds_something(&**disk)? {
         return Err(StoreError::Missing { file: checkpoint::FILE.into() });
     }
+    wipe(&**disk, Path::new("spill"))?;
+    let spares = Arc::new(Spares::default());
     let (checkpoint, mended) = match found {
         Some(found) => {
             if !found.is_double {
                 // The other may be older: nothing that it knows goes before it is as new.
-                checkpoint::write(&**disk, &found.bytes)?;
+                let written = checkpoint::write(&**disk, &found.bytes);
+                written.map_err(|error| no_room(&**disk, error, found.bytes.len()))?;
             }
             (found.checkpoint, found.lost)
         }
         None => (Checkpoint { from_generation: 1, next_queue: 1, ..Checkpoint::default() }, None),
     };
     let was_clean = checkpoint.clean;
-    let spares = Arc::new(Spares::default());
+    let mut room = Room::new(&**disk, &spares, checkpoint.from_generation);
     let mut keeper = Keeper::new(disk.clone(), spares.clone(), checkpoint);
     let mut replay = Replay::new(&**disk, &keeper)?;
     let cut = replay.apply(&mut keeper, progress)?;
-    replay.file(&mut keeper)?;
+    let mut is_moved = replay.file(&mut keeper, &mut room)?;
+    if !is_moved {
+        replay.leave(&mut keeper)?;
+    }
     let used = keeper.applied().generation.max(keeper.first_generation() - 1);
     let generation = replay.last_generation().max(used);
-    keeper.retired_to(generation + 1);
+    if is_moved {
+        keeper.retired_to(generation + 1);
+    }
     let lost = damaged_queues(&**disk, &mut keeper);
-    wipe(&**disk, Path::new("spill"))?;
     if let Some(path) = replay.begun.map(log::file_path) {
         disk.remove(&path).map_err(StoreError::io("remove", path))?;
     }
-    if is_new || keeper.is_changed() || !replay.generations.is_empty() {
+    if is_new {
         let job = keeper.checkpoint(false);
-        job.run(&**disk)?;
+        job.run(&**disk).map_err(|error| no_room(&**disk, error, 0))?; // without one the log would be of no use
         keeper.checkpointed(job);
+    } else if keeper.is_changed() || !room.is_settled(&keeper) {
+        is_moved &= room.checkpoint(&mut keeper)?;
     }
     // Not before: the checkpoint before may know them, and what made them unknown may be in no more than the system's memory.
     remove_unknown_segments(&**disk, &mut keeper)?;
+    let log_end = LogPosition { generation, offset: if is_moved { 0 } else { end_of(&**disk, generation)? } };
     let recovered = Recovered {
         definitions: keeper.definitions().map(|(key, value)| (key.into(), value.into())).collect(),
         queues: keeper.shelves().map(recovered_queue).collect(),
@@ -142,7 +158,16 @@ pub(super) fn recover<P: Payload>(
         damaged: lost,
         next_queue_id: keeper.next_queue(),
     };
-    Ok(Opened { keeper, spares, generation, recovered })
+    Ok(Opened { keeper, spares, log_end, is_full: !is_moved, recovered })
+}
+
+/// Why a start cannot go without the two files of a checkpoint of so many bytes.
+fn no_room(disk: &dyn Disk, error: StoreError, bytes: usize) -> StoreError {
+    if !error.is_full() {
+        return error;
+    }
+    let needed = 2 * (bytes as u64).next_multiple_of(64 * 1024).max(64 * 1024);
+    StoreError::NoRoom { refused: error.to_string(), needed, free: disk.free_bytes().unwrap_or(0), dir: PathBuf::new() }
 }
 
 /// Whether there is something that a directory without a checkpoint cannot have.
@@ -216,8 +241,10 @@ impl<'d> Replay<'d> {
         self.generations.last().copied().unwrap_or(0)
     }
 
-    fn readers(&self) -> impl Iterator<Item = Result<(u64, GroupReader), StoreError>> {
-        self.generations.iter().zip(&self.ends).filter_map(|(generation, end)| {
+    /// Its files from a generation on.
+    fn readers(&self, from: u64) -> impl Iterator<Item = Result<(u64, GroupReader), StoreError>> {
+        let files = self.generations.iter().zip(&self.ends).filter(move |(generation, _)| **generation >= from);
+        files.filter_map(|(generation, end)| {
             let reader = GroupReader::open(self.disk, *generation).transpose()?;
             Some(reader.map(|mut reader| {
                 if let Some(end) = end {
@@ -234,7 +261,7 @@ impl<'d> Replay<'d> {
         keeper: &mut Keeper<P>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Option<String>, StoreError> {
-        let readers = self.readers().collect::<Result<Vec<_>, _>>()?;
+        let readers = self.readers(0).collect::<Result<Vec<_>, _>>()?;
         let total = readers.iter().map(|(_, reader)| reader.len()).sum();
         let (mut cut, mut done) = (None, 0);
         for (generation, mut reader) in readers {
@@ -272,17 +299,32 @@ impl<'d> Replay<'d> {
         Ok(cut)
     }
 
-    /// Moves all messages of the log that are wanted into segments.
-    fn file<P: Payload>(&self, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
+    /// Moves all messages of the log that are wanted into segments. False if there is no room for all.
+    fn file<P: Payload>(&self, keeper: &mut Keeper<P>, room: &mut Room<'_>) -> Result<bool, StoreError> {
         if keeper.shelves().all(|shelf| shelf.unfiled.is_empty()) {
-            return Ok(());
+            return Ok(true);
         }
-        for reader in self.readers() {
-            let (_, mut reader) = reader?;
-            while !keeper.file_survivors(&mut reader)? {}
-        }
-        Ok(())
+        room.file_all(keeper, self.readers(0).map(|reader| Ok(reader?.1)))
     }
+
+    /// Leaves the messages that are not in segments where they are.
+    fn leave<P: Payload>(&self, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
+        self.readers(keeper.first_generation()).try_for_each(|reader| keeper.note_places(&mut reader?.1))
+    }
+}
+
+/// Where the groups of the last file end, if it is there. The next file says so too: then it must last.
+fn end_of(disk: &dyn Disk, generation: u64) -> Result<u64, StoreError> {
+    let names = disk.list(Path::new(log::DIR)).map_err(StoreError::io("list", log::DIR))?;
+    if !names.iter().any(|name| log::generation_of(name) == Some(generation)) {
+        return Ok(0);
+    }
+    let Some(mut reader) = GroupReader::open(disk, generation)? else { return Ok(0) };
+    let path = log::file_path(generation);
+    let file = disk.open(&path).map_err(StoreError::io("open", &path))?;
+    file.sync_data().map_err(StoreError::io("flush", &path))?;
+    while let Next::Group(..) = reader.next()? {}
+    Ok(reader.offset())
 }
 
 /// Whether a file without a header is one that was made and never written to: the last.
@@ -319,7 +361,7 @@ pub(super) fn effects(body: &[u8]) -> Option<Vec<Effect>> {
 fn damaged_queues<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Vec<(QueueId, StoreError)> {
     let mut damaged = Vec::new();
     for shelf in keeper.shelves() {
-        let lost = shelf.unfiled.min();
+        let lost = shelf.unfiled.iter().find(|position| !shelf.logged.contains_key(position));
         let segment = shelf.segments.iter_mut().find_map(|segment| segment.check(disk).err());
         if let Some(error) = segment {
             damaged.push((shelf.queue, error));
@@ -332,8 +374,7 @@ fn damaged_queues<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Vec<(Q
 }
 
 fn remove_unknown_segments<P: Payload>(disk: &dyn Disk, keeper: &mut Keeper<P>) -> Result<(), StoreError> {
-    let known: HashSet<PathBuf> =
-        keeper.shelves().flat_map(|shelf| shelf.segments.iter().map(|segment| segment.path().to_owned())).collect();
+    let known: HashSet<PathBuf> = keeper.files().map(Path::to_owned).collect();
     let dirs: HashSet<&Path> = known.iter().filter_map(|path| path.parent()).collect();
     let queues = Path::new("queues");
     for name in disk.list(queues).map_err(StoreError::io("list", queues))? {

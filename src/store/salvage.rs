@@ -13,11 +13,14 @@ use crate::broker::journal::{Payload, QueueId};
 
 /// Reads all wanted messages of a segment: positions that cannot be read, and the weight of the others. Tells of each damage with how
 /// many messages it costs.
+///
+/// # Errors
+/// The disk refuses: what it has may be as it was written.
 pub(super) fn read_all<P: Payload>(
     segment: &mut Segment,
     disk: &dyn Disk,
     mut damage: impl FnMut(&StoreError, u64),
-) -> (RoaringTreemap, u64) {
+) -> Result<(RoaringTreemap, u64), StoreError> {
     let (mut lost, mut weight) = (RoaringTreemap::new(), 0);
     let positions = segment.live.clone();
     for position in &positions {
@@ -30,6 +33,7 @@ pub(super) fn read_all<P: Payload>(
                 }
                 None => StoreError::damaged(path, 0, format!("message {position} cannot be read")),
             },
+            Err(error @ StoreError::Io { .. }) => return Err(error),
             Err(error) => error,
         };
         // Behind a wrong checksum the next record is where it should be. Behind other damage nothing can be found.
@@ -44,7 +48,7 @@ pub(super) fn read_all<P: Payload>(
         damage(&error, rest);
         break;
     }
-    (lost, weight)
+    Ok((lost, weight))
 }
 
 /// The queues' messages as their segments have them, if nothing else is known.

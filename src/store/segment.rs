@@ -346,7 +346,7 @@ impl Segment {
         if at < reading.buffer_at || at + len as u64 > reading.buffer_at + reading.buffer.len() as u64 {
             let chunk = len.max(ahead.clamp(CHUNK_MIN, CHUNK));
             reading.buffer.resize(chunk.min((self.len - at) as usize), 0);
-            let n = file.read_at(&mut reading.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            let n = file.read_at(&mut reading.buffer, at).map_err(StoreError::unreadable(&self.path, at))?;
             reading.buffer.truncate(n);
             reading.buffer_at = at;
             if n < len {
@@ -369,7 +369,7 @@ impl Segment {
             Err(error) => return Err(StoreError::io("open", &self.path)(error)),
         };
         let mut head = [0; FILE_HEAD as usize];
-        file.read_at(&mut head, 0).map_err(StoreError::io("read", &self.path))?;
+        file.read_at(&mut head, 0).map_err(StoreError::unreadable(&self.path, 0))?;
         let mut cursor = Cursor(&head);
         let told = (cursor.u64(), cursor.u64(), cursor.u64(), cursor.u32(), cursor.u32());
         if told

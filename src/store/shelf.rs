@@ -1,6 +1,6 @@
 //! What the store has of one queue: which messages are wanted, and the segments that hold those which are not in the log alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use foldhash::fast::RandomState;
@@ -8,6 +8,7 @@ use roaring::RoaringTreemap;
 
 use super::disk::Disk;
 use super::error::StoreError;
+use super::log;
 use super::segment::{self, SEGMENT_BYTES, Segment};
 use crate::broker::journal::{Loaded, Payload, QueueId};
 
@@ -22,6 +23,17 @@ const SPARSE_PERCENT: u64 = 25;
 
 /// A message to be written: its position, whether it lasts, and what writes it.
 pub(super) type Filing<'p> = (u64, bool, &'p dyn Fn(&mut Vec<u8>));
+
+/// A message in a file of the log.
+#[derive(Clone, Copy)]
+pub(super) struct LogPlace {
+    pub(super) generation: u64,
+    pub(super) offset: u64,
+    pub(super) len: u32,
+}
+
+/// In place of a segment's number: the log.
+const LOG: usize = usize::MAX;
 
 /// See the module.
 pub(super) struct Shelf {
@@ -39,6 +51,8 @@ pub(super) struct Shelf {
     pub(super) marks: HashMap<u64, u64, RandomState>,
     /// Wanted messages that stand in the log alone.
     pub(super) unfiled: RoaringTreemap,
+    /// Where those of them stand that were there before this process.
+    pub(super) logged: BTreeMap<u64, LogPlace>,
     pub(super) segments: Vec<Segment>,
     next_segment: u64,
     /// Files that nothing is wanted of.
@@ -56,6 +70,7 @@ impl Shelf {
             delivered_before: 0,
             marks: HashMap::default(),
             unfiled: RoaringTreemap::new(),
+            logged: BTreeMap::new(),
             segments: Vec::new(),
             next_segment: 1,
             garbage: Vec::new(),
@@ -84,6 +99,10 @@ impl Shelf {
     pub(super) fn settled(&mut self, first: u64, last: u64, weight: u64) {
         self.weight = self.weight.saturating_sub(weight);
         self.unfiled.remove_range(first..=last);
+        if !self.logged.is_empty() {
+            let settled: Vec<_> = self.logged.range(first..=last).map(|(position, _)| *position).collect();
+            settled.iter().for_each(|position| _ = self.logged.remove(position));
+        }
         if !self.marks.is_empty() {
             if last - first < self.marks.len() as u64 {
                 for position in first..=last {
@@ -140,11 +159,12 @@ impl Shelf {
         }
         for position in filed {
             self.unfiled.remove(position);
+            self.logged.remove(&position);
         }
         Ok(())
     }
 
-    /// The first wanted messages that segments hold, from a position up to, but not including, another: about `bytes`, and at least
+    /// The first wanted messages that segments hold, or the log since before this process, from a position up to, but not including, another: about `bytes`, and at least
     /// one if there is one. What a restart would take away is not kept any longer.
     ///
     /// # Errors
@@ -173,6 +193,15 @@ impl Shelf {
         while taken < bytes {
             let (places, horizon) = self.places(from, to);
             for (position, at) in places {
+                if at == LOG {
+                    let (message, len) = self.read_logged(disk, position)?;
+                    loaded.push(self.give_back(position, message));
+                    taken += len;
+                    if taken >= bytes {
+                        break;
+                    }
+                    continue;
+                }
                 let segment = &mut self.segments[at];
                 let record = segment.read(disk, position, bytes - taken)?;
                 let (lasting, len) = (record.lasting, record.message.len());
@@ -196,6 +225,18 @@ impl Shelf {
         Ok(loaded)
     }
 
+    fn read_logged<P: Payload>(&self, disk: &dyn Disk, position: u64) -> Result<(P, usize), StoreError> {
+        let Some(place) = self.logged.get(&position) else { unreachable!("its place was found there") };
+        let path = log::file_path(place.generation);
+        let mut message = vec![0; place.len as usize];
+        let file = disk.open(&path).map_err(StoreError::io("open", &path))?;
+        let n = file.read_at(&mut message, place.offset).map_err(StoreError::unreadable(&path, place.offset))?;
+        match P::read(&message[..n]) {
+            Some(read) => Ok((read, n)),
+            None => Err(StoreError::damaged(path, place.offset, format!("message {position} cannot be read"))),
+        }
+    }
+
     /// A message as its queue gets it back.
     pub(super) fn give_back<P>(&self, position: u64, message: P) -> Loaded<P> {
         let mark = self.marks.get(&position).copied().unwrap_or(0);
@@ -217,6 +258,14 @@ impl Shelf {
                 }
                 places.push((position, at));
             }
+        }
+        let end = horizon.unwrap_or(to);
+        for (n, (position, _)) in self.logged.range(from.min(end)..end).enumerate() {
+            if n == POSITIONS_AT_ONCE {
+                horizon = Some(*position);
+                break;
+            }
+            places.push((*position, LOG));
         }
         if let Some(horizon) = horizon {
             places.retain(|(position, _)| *position < horizon);

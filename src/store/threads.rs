@@ -120,7 +120,7 @@ pub(super) fn start<P: Payload>(
     sink: Arc<dyn Sink<P>>,
 ) -> Store<P> {
     let (to_keeper, from_others) = channel();
-    let Opened { keeper, spares, generation, .. } = opened;
+    let Opened { keeper, spares, log_end, is_full, .. } = opened;
     let health = Arc::new(Health {
         sink,
         low: Default::default(),
@@ -128,14 +128,14 @@ pub(super) fn start<P: Payload>(
         from_generation: AtomicU64::new(keeper.first_generation()),
     });
     let writer = Writer {
-        log: LogWriter::new(disk.clone(), spares.clone(), generation),
+        log: LogWriter::new(disk.clone(), spares.clone(), log_end),
         journal,
         durability: options.durability,
         last_sync: Instant::now(),
         to_keeper: to_keeper.clone(),
         health: health.clone(),
     };
-    let keeping = Keeping {
+    let mut keeping = Keeping {
         keeper,
         disk,
         spares,
@@ -147,8 +147,11 @@ pub(super) fn start<P: Payload>(
         last_written: Instant::now(),
         last_look: None,
         refused: None,
-        checkpoint_refused: false,
+        checkpoint_refused: is_full,
     };
+    if is_full {
+        keeping.disk_is_full();
+    }
     let room = "the system has room for two more threads";
     let log = spawn("log", &health, || writer.run()).expect(room);
     let keeper = spawn("keeper", &health, || keeping.run()).expect(room);

@@ -142,14 +142,24 @@ impl GroupHead {
             .is_some_and(|checked| checksum(self.generation, checked) == self.crc)
     }
 
+    /// The same, by the checksums of everything before the part of it that is checked, and of everything up to its end.
+    pub(in crate::store) fn validates_sums(&self, before: u32, up_to_end: u32) -> bool {
+        let checked = GROUP_HEAD - 8 + self.len as usize;
+        crc32c::crc32c_combine(seed(self.generation) ^ before, up_to_end, checked) == self.crc
+    }
+
     /// Bytes from the beginning of the group to where the next may begin.
     pub(in crate::store) fn span(&self) -> u64 {
         (GROUP_HEAD as u64 + u64::from(self.len)).next_multiple_of(SECTOR as u64)
     }
 }
 
+fn seed(generation: u64) -> u32 {
+    generation as u32 ^ (generation >> 32) as u32
+}
+
 fn checksum(generation: u64, bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(generation as u32 ^ (generation >> 32) as u32, bytes)
+    crc32c::crc32c_append(seed(generation), bytes)
 }
 
 /// Leaves room for a group's header at the end of `out`.

@@ -3,6 +3,7 @@
 mod encode;
 pub(super) mod format;
 pub(super) mod read;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,9 @@ const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 
 /// Groups beyond this many bytes are not worth zeros ahead of them: a long write hides what a longer file costs.
 const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
+
+/// A larger group cannot be told from a smaller one: its header has 32 bits for the length. The journal's groups are smaller by far.
+pub(super) const GROUP_LEN_MAX: u64 = if cfg!(test) { 1024 * 1024 } else { u32::MAX as u64 };
 
 /// Spare files that are kept while the log is written: as many as it can be ahead of the keeper, which frees as many at once. A file that is
 /// made anew costs a journal entry of the file system for each group.
@@ -104,15 +108,15 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// A writer whose first file will have the generation after `generation`.
-    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, generation: u64) -> Self {
+    /// A writer whose first file follows the one that ends there.
+    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, end: LogPosition) -> Self {
         Self {
             disk,
             spares,
             file: None,
-            generation,
-            offset: 0,
-            synced: 0,
+            generation: end.generation,
+            offset: end.offset,
+            synced: end.offset,
             filled: 0,
             zero_step: ZERO_STEP_MIN,
             encoder: Encoder::default(),
@@ -144,6 +148,9 @@ impl LogWriter {
             self.encoder.encode(ops, self.generation, self.offset, self.synced);
             len = self.encoder.bytes.len() as u64;
         }
+        if len > GROUP_LEN_MAX {
+            return Err(StoreError::GroupTooLarge { bytes: len });
+        }
         if len > 0 {
             self.zero_ahead(len)?;
             let Some(file) = &self.file else { unreachable!("opened above") };
@@ -171,7 +178,7 @@ impl LogWriter {
     /// Goes on in the next file. The one before is durable then.
     fn next_file(&mut self) -> Result<(), StoreError> {
         self.sync()?;
-        let previous_end = if self.file.is_some() { self.offset } else { 0 };
+        let previous_end = self.offset;
         let generation = self.generation + 1;
         let path = file_path(generation);
         let (file, filled) = match self.spares.take() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::file_path;
 use super::format::{FileHead, GROUP_HEAD, GroupHead, PUBLISH_HEAD, SECTOR};
+use super::sums::Sums;
 use crate::store::disk::{Disk, DiskFile};
 use crate::store::error::StoreError;
 
@@ -32,6 +33,8 @@ pub(in crate::store) struct GroupReader {
     buffer_at: u64,
     /// What is not readable is left out; from where to where that was. None if it is an error.
     skipped: Option<Vec<(u64, u64)>>,
+    /// Read when something looks like a later group.
+    sums: Option<Sums>,
 }
 
 impl GroupReader {
@@ -42,7 +45,7 @@ impl GroupReader {
     pub(in crate::store) fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Self>, StoreError> {
         let mut reader = Self::open_any(disk, generation)?;
         let mut first = [0; SECTOR];
-        reader.file.read_at(&mut first, 0).map_err(StoreError::io("read", &reader.path))?;
+        reader.file.read_at(&mut first, 0).map_err(StoreError::unreadable(&reader.path, 0))?;
         let head = FileHead::decode(&first).filter(|head| head.generation == generation);
         Ok(head.map(|head| {
             reader.head = head;
@@ -76,6 +79,7 @@ impl GroupReader {
             buffer: Vec::new(),
             buffer_at: 0,
             skipped: None,
+            sums: None,
         })
     }
 
@@ -182,13 +186,30 @@ impl GroupReader {
         while next < end && next + GROUP_HEAD as u64 <= self.len {
             if let Some(head) = self.head_at(next)?
                 && (head.synced > at || self.sealed_at.is_some())
-                && self.is_whole(next, &head)?
+                && self.adds_up(next, &head)?
             {
                 return Ok(Some(next));
             }
             next += SECTOR as u64;
         }
         Ok(None)
+    }
+
+    /// Whether a group is whole. What a client has published may look like the beginning of a group at each sector, so it is not read
+    /// as a whole for each.
+    fn adds_up(&mut self, at: u64, head: &GroupHead) -> Result<bool, StoreError> {
+        let end = at + GROUP_HEAD as u64 + u64::from(head.len);
+        if end > self.len {
+            return Ok(false);
+        }
+        let refused = |(at, error)| StoreError::unreadable(&self.path, at)(error);
+        if self.sums.is_none() {
+            self.sums = Some(Sums::read(&*self.file, self.len, CHUNK).map_err(refused)?);
+        }
+        let Some(sums) = &self.sums else { return Ok(false) };
+        let before = sums.up_to(&*self.file, at + 8).map_err(refused)?;
+        let whole = sums.up_to(&*self.file, end).map_err(refused)?;
+        Ok(before.zip(whole).is_some_and(|(before, whole)| head.validates_sums(before, whole)))
     }
 
     /// The message that a reference means: its bytes, as the publish that wrote it has them.
@@ -200,7 +221,7 @@ impl GroupReader {
             return Err(StoreError::damaged(&self.path, offset, "a reference leads out of the file"));
         }
         let mut message = vec![0; len as usize];
-        let n = self.file.read_at(&mut message, offset).map_err(StoreError::io("read", &self.path))?;
+        let n = self.file.read_at(&mut message, offset).map_err(StoreError::unreadable(&self.path, offset))?;
         match n < message.len() {
             true => Err(StoreError::damaged(&self.path, offset, "the file ends early")),
             false => Ok(message),
@@ -213,7 +234,7 @@ impl GroupReader {
         if at < self.buffer_at || end > self.buffer_at + self.buffer.len() as u64 {
             let wanted = len.max(CHUNK).min((self.len - at) as usize);
             self.buffer.resize(wanted, 0);
-            let n = self.file.read_at(&mut self.buffer, at).map_err(StoreError::io("read", &self.path))?;
+            let n = self.file.read_at(&mut self.buffer, at).map_err(StoreError::unreadable(&self.path, at))?;
             self.buffer.truncate(n);
             self.buffer_at = at;
             if n < len {

@@ -107,6 +107,11 @@ impl AtWork {
         (Self { disk, journal, told, store, next: 1, _dir: dir }, recovered)
     }
 
+    /// The next message gets this position.
+    pub(super) fn next_is(&mut self, position: u64) {
+        self.next = position;
+    }
+
     /// Publishes a message. Gives what is committed when it may be confirmed.
     pub(super) fn publish(&mut self) -> u64 {
         let message = Text { id: self.next, lasting: true, shared: false, len: 100 };

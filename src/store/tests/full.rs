@@ -1,5 +1,7 @@
 //! The two threads on a disk that is full.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -7,8 +9,10 @@ use rustix::io::Errno;
 use super::at_work::{AtWork, Event, QUEUE};
 use super::sim::{Call, SimDisk};
 use super::text::Text;
-use crate::broker::journal::Request;
+use crate::broker::journal::{Op, Request};
 use crate::store::Durability;
+use crate::store::disk::Disk;
+use crate::store::recovery::recover;
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -144,9 +148,8 @@ fn a_refused_checkpoint_is_written_before_publishers_go_on() {
     at_work.close();
 }
 
-/// Segments cannot be written and the log is as far ahead of them as it may be.
-#[test]
-fn an_orderly_stop_does_not_wait_for_the_keeper() {
+/// A disk of which segments could not be written until the log was as far ahead of them as it may be; and how many messages it has.
+fn with_a_full_log() -> (SimDisk, u64) {
     let mut at_work = AtWork::new(Durability::Group);
     at_work.refuse(Call::Write, "queues/0000000000000001", Errno::NOSPC);
     let mut last = 0;
@@ -159,5 +162,83 @@ fn an_orderly_stop_does_not_wait_for_the_keeper() {
     let (disk, closed) = at_work.try_close();
     assert!(closed.unwrap_err().to_string().contains("'queues/"));
     disk.refuse(None);
+    (disk, last)
+}
+
+#[test]
+fn an_orderly_stop_does_not_wait_for_the_keeper() {
+    let (disk, last) = with_a_full_log();
     assert_eq!(AtWork::on(disk, Durability::Group).1.queues[0].count, last);
+}
+
+/// Those who make room are consumers, who need a broker.
+#[test]
+fn a_start_on_a_full_disk_serves_consumers_and_blocks_publishers() {
+    let (disk, last) = with_a_full_log();
+    disk.kill();
+    disk.set_room(Some(0));
+    let (mut at_work, recovered) = AtWork::on(disk.clone(), Durability::Group);
+    assert_eq!((recovered.queues[0].count, recovered.damaged.len()), (last, 0));
+    at_work.told.wait_for(|event| *event == Event::Low(true));
+    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: last + 1, bytes: usize::MAX });
+    at_work.told.wait_for(|event| *event == Event::Loaded(last as usize));
+    // What is settled is not durable before there is space, and not moved then.
+    let settled = at_work.journal.write().push(Op::Settle { queue: QUEUE, first: 2, last: last - 1, weight: 0 });
+    assert!(!at_work.told.all.lock().contains(&Event::Low(false)));
+    disk.set_room(None);
+    at_work.confirmed(settled);
+    at_work.told.wait_for(|event| *event == Event::Low(false));
+    at_work.next_is(last + 1);
+    let published = at_work.publish();
+    at_work.confirmed(published);
+    let disk = at_work.close();
+    disk.crash();
+    let (at_work, recovered) = AtWork::on(disk, Durability::Group);
+    assert!(recovered.clean && recovered.queues[0].count == 3, "{recovered:?}");
+    at_work.store.request(Request::Load { queue: QUEUE, from: 1, to: last + 2, bytes: usize::MAX });
+    at_work.told.wait_for(|event| *event == Event::Loaded(3));
+    at_work.close();
+}
+
+/// Without a checkpoint, or with one of which a file may be older, nothing may be written or removed.
+#[test]
+fn a_start_that_needs_a_checkpoint_says_how_much_room_it_takes() {
+    let disk = SimDisk::new(1);
+    disk.set_room(Some(7));
+    let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let Err(refused) = recover::<Text>(&dyn_disk, &mut |_, _| {}) else { panic!("there is no room") };
+    let text = refused.in_dir(Path::new("/data")).to_string();
+    let takes = "to start it takes about 131072 free bytes there, and 7 are free";
+    assert!(text.starts_with("the disk of data directory '/data' is full: cannot write 'checkpoint.new'"), "{text}");
+    assert!(text.contains(takes), "{text}");
+    disk.set_room(Some(131_072));
+    assert!(!recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap().is_full);
+}
+
+/// Each file of the log goes before the next is moved: it takes room for one.
+#[test]
+fn a_start_moves_the_log_a_file_at_a_time_if_there_is_little_room() {
+    let (disk, last) = with_a_full_log();
+    disk.set_room(Some(4500));
+    let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let opened = recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap();
+    assert!(!opened.is_full && last * 100 > 3 * 4500);
+    assert_eq!(opened.recovered.queues[0].count, last);
+    assert!(!disk.files().iter().any(|(path, _)| path.starts_with("log")));
+}
+
+/// What no checkpoint knows is of no use: pages since the last one, spare files of the log, the pages of transient queues.
+#[test]
+fn a_start_on_a_full_disk_removes_what_is_of_no_use() {
+    let (disk, last) = with_a_full_log();
+    let dyn_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    for path in ["queues/0000000000000001/000000ff.seg", "spill/0000000000000009/00000001.seg"].map(Path::new) {
+        disk.create_dir(path.parent().unwrap()).unwrap();
+        disk.create(path).unwrap().write_at(&[0; 2000], 0).unwrap();
+        disk.set_room(Some(0));
+        let _ = recover::<Text>(&dyn_disk, &mut |_, _| {});
+        assert!(!disk.files().iter().any(|(of, _)| of == path));
+        disk.set_room(None);
+    }
+    assert_eq!(recover::<Text>(&dyn_disk, &mut |_, _| {}).unwrap().recovered.queues[0].count, last);
 }

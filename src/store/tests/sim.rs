@@ -32,6 +32,7 @@ pub(super) enum Fault {
 /// What a call does to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
+    Read,
     Write,
     Sync,
 }
@@ -61,6 +62,7 @@ struct State {
     refusal: Option<Refusal>,
     refused: u32,
     room: u64,
+    read: u64,
     most_handles: usize,
 }
 
@@ -129,6 +131,7 @@ impl SimDisk {
             refusal: None,
             refused: 0,
             room: u64::MAX,
+            read: 0,
             most_handles: 0,
         })))
     }
@@ -214,6 +217,11 @@ impl SimDisk {
         std::mem::take(&mut self.0.lock().most_handles)
     }
 
+    /// How many bytes have been read.
+    pub(super) fn read(&self) -> u64 {
+        self.0.lock().read
+    }
+
     /// All files with their lengths.
     pub(super) fn files(&self) -> Vec<(PathBuf, usize)> {
         let state = self.0.lock();
@@ -270,6 +278,11 @@ impl State {
         Err(refusal.error.into())
     }
 
+    /// A file goes.
+    fn give_room(&mut self, node: u64) {
+        self.room = self.room.saturating_add(self.nodes[&node].bytes.len() as u64);
+    }
+
     fn node(&self, path: &Path) -> io::Result<u64> {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -300,6 +313,7 @@ impl Disk for SimDisk {
         state.spend()?;
         state.parent_of(path)?;
         if let Ok(id) = state.node(path) {
+            state.give_room(id);
             let node = state.nodes.get_mut(&id).unwrap();
             node.bytes.clear();
             node.shortest = 0;
@@ -318,6 +332,9 @@ impl Disk for SimDisk {
         state.spend()?;
         state.parent_of(to)?;
         let node = state.node(from)?;
+        if let Ok(replaced) = state.node(to) {
+            state.give_room(replaced);
+        }
         state.record(Change::Renamed(from.to_owned(), to.to_owned(), node));
         Ok(())
     }
@@ -328,7 +345,8 @@ impl Disk for SimDisk {
         if let Some(Fault::PowerCut(_)) = state.fault {
             state.spend()?;
         }
-        state.node(path)?;
+        let node = state.node(path)?;
+        state.give_room(node);
         state.record(Change::Removed(path.to_owned()));
         Ok(())
     }
@@ -432,9 +450,11 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.with(|_, node| {
+        self.with(|state, node| {
+            state.admit(Call::Read, self.node)?;
             let from = (offset as usize).min(node.bytes.len());
             let len = bytes.len().min(node.bytes.len() - from);
+            state.read += len as u64;
             bytes[..len].copy_from_slice(&node.bytes[from..from + len]);
             Ok(len)
         })

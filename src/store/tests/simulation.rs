@@ -135,29 +135,38 @@ impl Simulation {
 
     // --- Beginning and end of a process ---
 
-    /// Starts the engines; a disk that fails meanwhile is crashed and tried again.
+    /// Starts the engines; a disk that fails meanwhile is crashed and tried again, and it may be full.
     pub(super) fn start(&mut self, closed: bool, first: bool) {
         let opened = loop {
-            if self.rng.random_bool(0.2) {
-                self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40))));
+            match self.rng.random_range(0..10) {
+                0..2 => self.disk.set_fault(Some(Fault::PowerCut(self.rng.random_range(0..40)))),
+                2..5 if !first => self.disk.set_room(Some(self.rng.random_range(0..20_000))),
+                _ => {}
             }
             match recover::<Text>(&self.dyn_disk, &mut |_, _| {}) {
                 Ok(opened) if self.disk.faults() == 0 => {
                     self.disk.set_fault(None);
+                    if self.rng.random_bool(0.5) {
+                        self.disk.set_room(None);
+                    }
                     break opened;
                 }
                 Ok(_) => self.disk.crash(),
+                Err(StoreError::NoRoom { needed, .. }) if self.disk.faults() == 0 => {
+                    self.disk.kill();
+                    self.disk.set_room(Some(needed));
+                }
                 Err(error) => {
                     assert!(self.disk.faults() > 0, "cannot be recovered: {error}");
                     self.disk.crash();
                 }
             }
         };
-        let Opened { keeper, spares, generation, recovered } = opened;
+        let Opened { keeper, spares, log_end, recovered, .. } = opened;
         assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
         assert!(!closed || recovered.clean, "it was closed");
         assert!(recovered.next_queue_id <= self.next_queue);
-        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), generation);
+        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), log_end);
         let mut running = Running { log, keeper, spares, to_keeper: VecDeque::new(), job: None };
         let messages = read_all(&mut running.keeper, &recovered);
         self.running = Some(running);

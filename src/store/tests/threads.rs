@@ -1,15 +1,19 @@
 //! The two threads on a disk that refuses.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::at_work::{AtWork, Event, QUEUE};
-use super::sim::{Call, Refusal};
+use super::sim::{Call, Refusal, SimDisk};
 use super::text::Text;
 use crate::broker::journal::{Group, Journal, Op, Request};
-use crate::store::Durability;
+use crate::store::disk::Disk;
+use crate::store::log::format::SECTOR;
+use crate::store::log::{GROUP_LEN_MAX, LogPosition, LogWriter};
+use crate::store::{Durability, StoreError};
 
 /// So long that it is only waited for in a test that fails.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -182,6 +186,19 @@ fn a_thread_that_panics_ends_the_broker() {
     let (journal, told) = (at_work.journal.clone(), at_work.told.clone());
     at_work.close();
     assert_eq!(journal.committed(), first, "{:?}", told.all.lock());
+}
+
+/// The journal gives no such group; if it did, a wrong length would make the log unreadable from there.
+#[test]
+fn a_group_that_is_too_large_is_not_written() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    disk.create_dir(Path::new("log")).unwrap();
+    let mut log = LogWriter::new(disk, Arc::default(), LogPosition::default());
+    let of =
+        |len| Op::Publish { queue: QUEUE, position: 1, message: Text { id: 1, lasting: true, shared: false, len } };
+    let refused = log.append(&[of(GROUP_LEN_MAX as usize)]).map(|written| written.bytes);
+    assert!(matches!(refused, Err(StoreError::GroupTooLarge { bytes }) if bytes > GROUP_LEN_MAX));
+    assert_eq!(log.append(&[of(GROUP_LEN_MAX as usize - SECTOR)]).unwrap().bytes, GROUP_LEN_MAX);
 }
 
 /// The store is asked for the flush at the interval's end and not later.
