@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 /// Offsets, lengths and addresses are multiples of this, which is enough for all usual disks.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 /// Working space up to this many bytes is kept for the next time.
 const KEEP_BYTES: usize = 2 * 1024 * 1024;

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::io::Errno;
+
 use super::direct::DirectFile;
 
 /// Less than this goes through the system's cache.
@@ -159,9 +161,13 @@ impl DiskFile for RealFile {
     }
 
     fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self.direct(bytes.len()) {
-            Some(direct) => direct.write_at(bytes, offset, &self.file),
-            None => self.write_at(bytes, offset),
+        let Some(direct) = self.direct(bytes.len()) else { return self.write_at(bytes, offset) };
+        match direct.write_at(bytes, offset, &self.file) {
+            // Some disks want larger blocks, and some file systems say only now that they cannot.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
+                self.write_at(bytes, offset)
+            }
+            result => result,
         }
     }
 

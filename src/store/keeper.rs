@@ -128,6 +128,11 @@ impl<P: Payload> Keeper<P> {
         self.from_generation
     }
 
+    /// Whether there are files that a checkpoint makes free.
+    pub(super) fn has_garbage(&self) -> bool {
+        !self.garbage.is_empty()
+    }
+
     /// Whether something is not in the checkpoint.
     pub(super) fn is_changed(&self) -> bool {
         self.changed

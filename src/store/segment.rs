@@ -9,6 +9,7 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 use super::bytes::{Cursor, put_u64s};
+use super::direct::BLOCK;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use crate::broker::journal::QueueId;
@@ -247,8 +248,8 @@ impl Segment {
         while at + RECORD_HEAD as u64 <= self.len {
             let mut head = Cursor(self.bytes(&file, &mut reading, at, RECORD_HEAD, CHUNK)?);
             let (len, crc, position) = (head.u32(), head.u32(), head.u64());
-            if (len, crc, position) == (Some(0), Some(0), Some(0)) {
-                break; // there is nothing behind the last record but zeros
+            if (len, crc, position) == (Some(0), Some(0), Some(0)) && self.len - at < BLOCK as u64 {
+                break; // behind the last record there are zeros up to the end of a block
             }
             let len = len.unwrap_or(0) as usize;
             if len < RECORD_HEAD - 8 || at + 8 + len as u64 > self.len {

@@ -38,6 +38,9 @@ const IDLE: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 2 });
 /// The log waits for the keeper when it is this many files ahead of what is in segments.
 const LOG_FILES_AHEAD_MAX: u64 = 16;
 
+/// With these the log can go on when the disk is full; other spare files are removed.
+const SPARES_OF_FULL_DISK: usize = 2;
+
 /// Messages to the keeper handled before requests are served.
 const AT_ONCE: usize = 64;
 
@@ -277,6 +280,15 @@ fn must_be_flushed<P: Payload>(op: &Op<P>) -> bool {
     }
 }
 
+/// The error that a full disk makes, if that is what there is.
+fn unless_full(result: Result<(), StoreError>) -> Result<Option<StoreError>, StoreError> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_full() => Ok(Some(error)),
+        Err(error) => Err(error),
+    }
+}
+
 /// The thread of the keeper.
 struct Keeping<P> {
     keeper: Keeper<P>,
@@ -367,11 +379,14 @@ impl<P: Payload> Keeping<P> {
             return Ok(false);
         }
         let may_write = self.refused.is_none_or(|(until, _)| Instant::now() >= until);
-        self.keeper.serve(may_write, &*self.health.sink)?;
+        let full = unless_full(self.keeper.serve(may_write, &*self.health.sink))?;
         if !may_write || self.writing {
-            return Ok(false);
+            return full.map_or(Ok(false), Err);
         }
         let busy = self.keep()?;
+        if let Some(full) = full {
+            return Err(full);
+        }
         if !busy && !self.writing && self.refused.take().is_some() {
             self.health.set_low(Low::Kept, false); // all that had been refused is written
         }
@@ -394,8 +409,13 @@ impl<P: Payload> Keeping<P> {
                 return self.keeper.compact(idle);
             }
         };
-        if !self.keeper.retire_step(keep)? {
-            return Ok(true);
+        let mut retired = false;
+        let full = unless_full(self.keeper.retire_step(keep).map(|done| retired = done))?;
+        match full {
+            None if !retired => return Ok(true),
+            // With a checkpoint goes what is not wanted any more, which makes room.
+            Some(full) if !self.keeper.has_garbage() => return Err(full),
+            _ => {}
         }
         self.health.from_generation.store(self.keeper.first_generation(), Ordering::SeqCst);
         let job = self.keeper.checkpoint(false);
@@ -408,11 +428,12 @@ impl<P: Payload> Keeping<P> {
         spawn("checkpoint", &self.health, write)
             .map_err(StoreError::io("start a thread for", super::checkpoint::FILE))?;
         self.writing = true;
-        Ok(false)
+        full.map_or(Ok(false), Err)
     }
 
     /// Nothing is written for a while.
     fn disk_is_full(&mut self) {
+        self.spares.take_beyond(SPARES_OF_FULL_DISK).iter().for_each(|(path, _)| drop(self.disk.remove(path)));
         self.health.set_low(Low::Kept, true);
         let pause = self.refused.map_or(SPACE_CHECK, |(_, before)| (before * 2).min(PAUSE_MAX));
         self.refused = Some((Instant::now() + pause, pause));

@@ -76,6 +76,13 @@ impl Spares {
         std::mem::take(&mut *self.0.lock())
     }
 
+    /// Those that are more than `n`, to be removed.
+    pub(super) fn take_beyond(&self, n: usize) -> Vec<(PathBuf, u64)> {
+        let mut spares = self.0.lock();
+        let n = n.min(spares.len());
+        spares.split_off(n)
+    }
+
     fn take(&self) -> Option<(PathBuf, u64)> {
         self.0.lock().pop()
     }
@@ -207,7 +214,10 @@ impl LogWriter {
         let Some(file) = &self.file else { return Ok(()) };
         let step = self.zero_step.min(FILE_BYTES - self.filled);
         let zeros = vec![0; step as usize];
-        file.write_at(&zeros, self.filled).map_err(StoreError::io("write", file_path(self.generation)))?;
+        match file.write_at(&zeros, self.filled).map_err(StoreError::io("write", file_path(self.generation))) {
+            Err(error) if error.is_full() => return Ok(()), // the group may fit all the same
+            result => result?,
+        }
         self.filled += step;
         self.zero_step = (self.zero_step * 2).min(ZERO_STEP_MAX);
         Ok(())

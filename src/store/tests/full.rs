@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::at_work::{AtWork, Event, QUEUE};
 use super::sim::{Call, SimDisk};
 use super::text::Text;
-use crate::broker::journal::{Op, Request};
+use crate::broker::journal::{Op, QueueId, Request};
 use crate::store::Durability;
 use crate::store::disk::Disk;
 use crate::store::recovery::recover;
@@ -49,6 +49,29 @@ fn little_free_space_is_told_and_that_there_is_enough_again() {
     at_work.told.wait_for(|event| *event == Event::Low(true));
     at_work.disk.set_room(None);
     at_work.told.wait_for(|event| *event == Event::Low(false));
+    at_work.close();
+}
+
+/// Consumers are those who make room.
+#[test]
+fn what_is_consumed_makes_room_though_something_else_cannot_be_written() {
+    let text = |id, lasting| Text { id, lasting, shared: false, len: 100 };
+    let mut at_work = AtWork::new(Durability::Group);
+    let last = (0..200).map(|_| at_work.publish()).last().unwrap();
+    at_work.confirmed(last);
+    for first in (1..=200).step_by(20) {
+        let run = (first..first + 20).map(|id| (id, text(id, true))).collect();
+        at_work.store.request(Request::PageOut { queue: QUEUE, lasting: true, run });
+    }
+    at_work.wait_until("paged out", || at_work.told.paged_out() == 10);
+    at_work.refuse(Call::Write, "queues/0000000000000002", Errno::NOSPC);
+    let run = vec![(1, text(1, false))];
+    at_work.store.request(Request::PageOut { queue: QueueId(2), lasting: true, run });
+    at_work.told.wait_for(|event| *event == Event::Low(true));
+    at_work.journal.write().push(Op::Settle { queue: QUEUE, first: 1, last: 200, weight: 20_000 });
+    let is_left = |path: &Path| path.starts_with("queues/0000000000000001");
+    at_work.wait_until("freed", || !at_work.disk.files().iter().any(|(path, _)| is_left(path)));
+    at_work.disk.refuse(None);
     at_work.close();
 }
 
