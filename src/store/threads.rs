@@ -330,6 +330,8 @@ impl<P: Payload> Keeping<P> {
                 break;
             }
             self.look_at_space();
+            // Who was woken on this processor, to deliver something, would wait for the end of a time slice.
+            thread::yield_now();
             busy = match self.work() {
                 Ok(busy) => busy,
                 Err(error) if error.is_full() => {
