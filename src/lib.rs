@@ -16,3 +16,4 @@ pub mod persistence;
 pub mod server;
 mod socket;
 pub mod store;
+mod trial;

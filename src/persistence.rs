@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -252,6 +253,10 @@ impl Sink<Kept> for Link {
 
     fn paged_out(&self, queue: QueueId, _bytes: usize) {
         self.with_queue(queue, |queue, _, fx| queue.paged_out(fx));
+    }
+
+    fn written(&self, took: Duration) {
+        crate::socket::has_written(took);
     }
 
     fn space_low(&self, low: bool) {

@@ -5,6 +5,7 @@
 //!
 //! Positions count operations: an operation is durable once [`Journal::committed`] has reached the position that its push gave.
 
+mod bell;
 mod pending;
 
 use std::future::poll_fn;
@@ -13,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 
+use self::bell::Bell;
 use self::pending::{Pending, Writer};
 use super::effects::Effects;
 use super::kept::Kept;
@@ -190,7 +192,7 @@ pub struct Loaded<P> {
 /// See the module.
 pub struct Journal<P = Kept> {
     pending: Mutex<Pending<P>>,
-    work: Condvar,
+    work: Bell,
     committed: AtomicU64,
 }
 
@@ -224,7 +226,7 @@ impl<P: Payload> Default for Journal<P> {
 impl<P: Payload> Journal<P> {
     /// An empty journal.
     pub fn new() -> Self {
-        Self { pending: Mutex::new(Pending::new()), work: Condvar::new(), committed: AtomicU64::new(0) }
+        Self { pending: Mutex::new(Pending::new()), work: Bell::default(), committed: AtomicU64::new(0) }
     }
 
     /// Locks it for a few pushes.
@@ -286,34 +288,38 @@ impl<P: Payload> Journal<P> {
         hold
     }
 
-    /// For the store's writer: waits for something to write and takes it all, or as much as a group may have. What nobody waits for may wait for `patience`, so
-    /// that what is settled meanwhile need not be written. If nothing comes until `deadline`, the group is empty. False if the
-    /// journal is closed and empty.
-    pub fn take(&self, group: &mut Group<P>, patience: Duration, deadline: Option<Instant>) -> bool {
+    /// For the store's writer: waits for something to write and takes it all, or as much as a group may have. What nobody waits for may
+    /// wait for `patience`, so that what is settled meanwhile need not be written. If nothing comes until `deadline`, the group is empty.
+    /// False if the journal is closed and empty.
+    ///
+    /// Before the writer sleeps it is given to `watch`, which may look for a while whether it is called.
+    pub fn take(
+        &self,
+        group: &mut Group<P>,
+        patience: Duration,
+        deadline: Option<Instant>,
+        mut watch: impl FnMut(&dyn Fn() -> bool),
+    ) -> bool {
         let mut pending = self.pending.lock();
-        let mut impatient = false;
+        let (mut impatient, mut late, mut watches) = (false, false, true);
         loop {
             let due = !pending.waiters.is_empty() || pending.bytes > LAZY_BYTES_MAX || impatient || pending.closed;
-            if pending.groups == 0 && due && !(pending.ops.is_empty() && pending.waiters.is_empty()) {
+            let something = !(pending.ops.is_empty() && pending.waiters.is_empty());
+            if pending.groups == 0 && due && something || late && pending.ops.is_empty() {
                 break;
             }
             if pending.closed && pending.ops.is_empty() {
                 return false;
             }
-            if pending.ops.is_empty() {
-                pending.writer = Writer::Idle;
-                match deadline {
-                    None => self.work.wait(&mut pending),
-                    Some(deadline) => {
-                        if self.work.wait_until(&mut pending, deadline).timed_out() && pending.ops.is_empty() {
-                            pending.writer = Writer::Busy;
-                            break;
-                        }
-                    }
-                }
+            let idle = pending.ops.is_empty();
+            pending.writer = if idle { Writer::Idle } else { Writer::Patient };
+            if watches {
+                watches = self.work.watch(&mut pending, &mut watch);
+            } else if idle {
+                late = !self.work.sleep(&mut pending, deadline);
+                watches = true;
             } else {
-                pending.writer = Writer::Patient;
-                impatient |= self.work.wait_for(&mut pending, patience).timed_out();
+                impatient |= !self.work.sleep_for(&mut pending, patience);
             }
             pending.writer = Writer::Busy;
         }
@@ -350,8 +356,7 @@ impl<P: Payload> Journal<P> {
 
     /// Nothing is pushed any more: the writer ends when it has written all.
     pub fn close(&self) {
-        self.pending.lock().closed = true;
-        self.work.notify_one();
+        self.pending.lock().close(&self.work);
     }
 }
 
@@ -372,7 +377,7 @@ impl<P> Drop for Together<'_, P> {
 /// The journal's lock. See [`Journal::write`].
 pub struct Writing<'a, P> {
     pending: MutexGuard<'a, Pending<P>>,
-    work: &'a Condvar,
+    work: &'a Bell,
 }
 
 impl<P> Drop for Writing<'_, P> {

@@ -81,6 +81,7 @@ impl<S> Connection<S> {
     /// All publishes so far are with their queues: confirms those that need not become durable, and the others when they are.
     pub(super) fn confirm(&mut self, channels: &[u16], scratch: &mut Scratch) {
         let logged = scratch.fx.take_logged();
+        crate::socket::waits_for_disk();
         let committed = self.committed();
         let mut waits = false;
         for number in channels {

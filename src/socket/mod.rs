@@ -1,5 +1,7 @@
 //! A client's TCP connection, and the wait for its next bytes.
 
+mod disk;
+mod survey;
 mod wait;
 
 use std::io;
@@ -12,7 +14,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-pub(crate) use wait::{after_park, before_park, on_worker_start};
+pub(crate) use disk::has_written;
+pub(crate) use wait::{after_park, before_park, on_worker_start, waits_for_disk};
 
 /// See the module. Each read tells the worker thread that this socket is in use.
 pub(crate) struct Socket {

@@ -5,6 +5,7 @@
 //!
 //! - For a client that sends the next request when it has its answer it stays awake and looks at the sockets that it has just read;
 //!   not for many clients, which need the processor themselves.
+//! - The same when the disk is what the client waits for.
 //! - While a client publishes with a write for each message it naps a little. Nobody is woken meanwhile, and what has come is read at once.
 //!
 //! Each is tried, and where it was in vain it is tried again later and later.
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
+
+use super::disk::DiskWait;
+use super::survey::Survey;
+use crate::trial::Trial;
 
 /// A worker whose last wait was as short may stay awake for so long. It spares clients that send one small thing after the other the
 /// wake-up of a sleeping processor: 54 → 25 µs for a round trip on an idle machine. It is less than what two wake-ups take.
@@ -55,87 +60,20 @@ struct Waits {
     busy: bool,
     survey: Survey,
     awake: Trial,
+    /// What clients wait for, if it is the disk.
+    disk: Option<DiskWait>,
+    awake_for_disk: Trial,
     nap: Trial,
     /// While naps are taken, the next one.
     napping: Option<Nap>,
     waiting: Option<Instant>,
+    waited_for_disk: bool,
 }
 
 struct Nap {
     lasts: Duration,
     /// Bytes read after a wait without a nap.
     without: usize,
-}
-
-/// Which sockets have something to say.
-#[derive(Default)]
-struct Survey {
-    /// Those read in this survey and still open, and not more than matter.
-    seen: Vec<Weak<TcpStream>>,
-    /// Waits so far.
-    waits: u32,
-    /// The last survey saw more than [`Self::FEW`].
-    saw_many: bool,
-}
-
-impl Survey {
-    /// A publisher and a consumer that acks.
-    const FEW: usize = 2;
-
-    /// In so many waits a socket that is in use shows.
-    const WAITS: u32 = 32;
-
-    fn count(&mut self, sockets: &[Weak<TcpStream>]) {
-        for socket in sockets {
-            if !self.seen.iter().any(|seen| seen.ptr_eq(socket)) {
-                self.seen.retain(|seen| seen.strong_count() > 0);
-                if self.seen.len() <= Self::FEW {
-                    self.seen.push(socket.clone());
-                }
-            }
-        }
-        self.waits += 1;
-        if self.waits == Self::WAITS {
-            *self = Self { saw_many: self.are_many(), ..Self::default() };
-        }
-    }
-
-    fn are_many(&self) -> bool {
-        self.seen.len() > Self::FEW
-    }
-
-    fn are_few(&self) -> bool {
-        !self.saw_many && !self.are_many()
-    }
-
-    /// A survey has just begun.
-    fn is_new(&self) -> bool {
-        self.waits == 0
-    }
-}
-
-/// After each time in vain it is not tried for 2, 4, 8, ... waits.
-#[derive(Default)]
-struct Trial {
-    /// Times in a row.
-    in_vain: u32,
-    /// Waits to let go by.
-    pause: u32,
-}
-
-impl Trial {
-    const IN_VAIN_MAX: u32 = 10;
-
-    fn is_due(&mut self) -> bool {
-        let due = self.pause == 0;
-        self.pause = self.pause.saturating_sub(1);
-        due
-    }
-
-    fn ended(&mut self, well: bool) {
-        self.in_vain = if well { 0 } else { Self::IN_VAIN_MAX.min(self.in_vain + 1) };
-        self.pause = if well { 0 } else { 1 << self.in_vain };
-    }
 }
 
 thread_local! {
@@ -146,6 +84,13 @@ thread_local! {
 #[inline]
 pub(super) fn has_read(socket: &Arc<TcpStream>, n: usize) {
     WAITS.with_borrow_mut(|waits| waits.has_read(socket, n));
+}
+
+/// To be called before the disk is asked for something that a client waits for.
+pub(crate) fn waits_for_disk() {
+    WAITS.with_borrow_mut(|waits| {
+        waits.disk.get_or_insert_with(DiskWait::new);
+    });
 }
 
 /// To be called when a worker thread starts: lets its naps be as short as they are meant, where the system rounds them up to 50 µs.
@@ -178,8 +123,21 @@ impl Waits {
         let begun = Instant::now();
         self.waiting = Some(begun);
         self.survey.count(&self.sockets);
+        self.waited_for_disk = false;
+        if let Some(disk) = self.disk.take()
+            && self.busy
+            && self.survey.are_few()
+            && let Some(patience) = DiskWait::patience()
+        {
+            self.waited_for_disk = true;
+            if self.awake_for_disk.is_due() {
+                let well = self.stay_awake(begun, patience, || disk.is_over());
+                self.awake_for_disk.ended(well);
+            }
+            return; // clients go on when they know that it is written
+        }
         if self.busy && self.bytes > 0 && !self.takes_nap() && self.survey.are_few() && self.awake.is_due() {
-            let well = self.stay_awake(begun);
+            let well = self.stay_awake(begun, PATIENCE, || false);
             self.awake.ended(well);
         }
         self.sockets.clear();
@@ -209,20 +167,23 @@ impl Waits {
     }
 
     /// Whether something came.
-    fn stay_awake(&self, begun: Instant) -> bool {
-        while begun.elapsed() < PATIENCE {
+    fn stay_awake(&self, begun: Instant, patience: Duration, is_over: impl Fn() -> bool) -> bool {
+        while begun.elapsed() < patience {
             (0..RESTS).for_each(|_| hint::spin_loop());
-            if self.sockets.iter().any(has_come) {
+            if is_over() || self.sockets.iter().any(has_come) {
                 return true;
             }
+            thread::yield_now(); // a client may need the processor
         }
         false
     }
 
     fn woken(&mut self) {
-        self.busy = self.waiting.is_some_and(|since| {
-            since.elapsed() < PATIENCE + self.napping.as_ref().map_or(Duration::ZERO, |nap| nap.lasts)
-        });
+        if !self.waited_for_disk {
+            self.busy = self.waiting.is_some_and(|since| {
+                since.elapsed() < PATIENCE + self.napping.as_ref().map_or(Duration::ZERO, |nap| nap.lasts)
+            });
+        }
     }
 }
 
@@ -231,59 +192,4 @@ pub(super) fn has_come(socket: &Weak<TcpStream>) -> bool {
     let Some(socket) = socket.upgrade() else { return true };
     let would_block = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
     !SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]).is_err_and(would_block)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::TcpListener;
-
-    async fn sockets<const N: usize>() -> [Arc<TcpStream>; N] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut sockets = Vec::new();
-        for _ in 0..N {
-            sockets.push(Arc::new(TcpStream::connect(address).await.unwrap()));
-        }
-        sockets.try_into().unwrap()
-    }
-
-    #[test]
-    fn what_was_in_vain_is_tried_later_and_later_until_it_goes_well() {
-        let mut trial = Trial::default();
-        for pauses in [2, 4, 8] {
-            assert!(trial.is_due());
-            trial.ended(false);
-            assert_eq!((0..).take_while(|_| !trial.is_due()).count(), pauses);
-        }
-        trial.ended(true);
-        assert!(trial.is_due());
-        (0..100).for_each(|_| trial.ended(false));
-        assert_eq!(trial.pause, 1 << Trial::IN_VAIN_MAX);
-    }
-
-    #[tokio::test]
-    async fn many_sockets_in_use_are_noticed_at_once_and_forgotten_in_the_second_survey_without_them() {
-        let sockets: [_; 3] = sockets().await;
-        let weak = sockets.each_ref().map(Arc::downgrade);
-        let mut survey = Survey::default();
-        for few in [true, true, false] {
-            survey.count(&weak[..if few { 2 } else { 3 }]);
-            assert_eq!(survey.are_few(), few);
-        }
-        let more = (0..).take_while(|_| {
-            survey.count(&weak[..1]);
-            !survey.are_few()
-        });
-        assert_eq!(more.count() as u32, 2 * Survey::WAITS - 3 - 1);
-    }
-
-    #[tokio::test]
-    async fn one_connection_after_the_other_is_not_many() {
-        let mut survey = Survey::default();
-        for socket in sockets::<10>().await {
-            survey.count(&[Arc::downgrade(&socket)]);
-            assert!(survey.are_few());
-        }
-    }
 }

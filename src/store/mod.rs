@@ -24,6 +24,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod vigil;
 
 use std::fmt;
 use std::path::Path;
@@ -103,6 +104,9 @@ pub trait Sink<P>: Send + Sync {
 
     /// The oldest run of the queue on its way to disk has arrived there; it took this many bytes.
     fn paged_out(&self, queue: QueueId, bytes: usize);
+
+    /// Something has become durable, and who waited for it has been told; to write it took so long.
+    fn written(&self, took: Duration);
 
     /// The disk has less space than it should have, or enough again.
     fn space_low(&self, low: bool);

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::keeper::{CheckpointJob, Keeper};
-use super::log::{Effect, LogPosition, LogWriter};
+use super::log::{Effect, LogPosition, LogWriter, Written};
 use super::recovery::{Lock, Opened};
+use super::vigil::Vigil;
 use super::{Durability, Options, Sink};
 use crate::broker::Effects;
 use crate::broker::journal::{Group, Journal, Op, Payload, Request};
@@ -211,16 +212,27 @@ impl<P: Payload> Writer<P> {
     fn run(mut self) {
         let mut group = Group::default();
         let mut fx = Effects::default();
-        while self.journal.take(&mut group, PATIENCE, self.flush_at()) {
+        let mut vigil = Vigil::default();
+        while self.journal.take(&mut group, PATIENCE, self.flush_at(), |is_called| vigil.watch(is_called)) {
             self.wait_for_keeper();
-            if let Err(error) = self.write(&group.ops) {
-                self.health.fail(error);
-            }
+            let begun = Instant::now();
+            let written = match self.write(&group.ops) {
+                Ok(written) => written,
+                Err(error) => {
+                    self.health.fail(error);
+                    return;
+                }
+            };
             if self.health.is_failed() {
                 return; // what is not committed now never is
             }
+            let took = begun.elapsed();
             self.journal.commit(&mut group, &mut fx);
             fx.apply();
+            self.health.sink.written(took);
+            vigil.wrote(took);
+            // Last: nobody waits for the keeper.
+            let _ = self.to_keeper.send(ToKeeper::Written { effects: written.effects, end: written.end });
             group.ops.clear();
         }
         if let Err(error) = self.log.sync() {
@@ -237,7 +249,7 @@ impl<P: Payload> Writer<P> {
     }
 
     /// Writes a group and makes it as durable as was asked for.
-    fn write(&mut self, ops: &[Op<P>]) -> Result<(), StoreError> {
+    fn write(&mut self, ops: &[Op<P>]) -> Result<Written, StoreError> {
         let written = loop {
             match self.log.append(ops) {
                 Err(error) if error.is_full() => {
@@ -260,8 +272,7 @@ impl<P: Payload> Writer<P> {
             self.log.sync()?;
             self.last_sync = Instant::now();
         }
-        let _ = self.to_keeper.send(ToKeeper::Written { effects: written.effects, end: written.end });
-        Ok(())
+        Ok(written)
     }
 
     fn wait_for_keeper(&self) {

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use parking_lot::Condvar;
 
+use super::bell::Bell;
 use super::{Group, Op, Payload, QueueId};
 use crate::broker::outbox::Outbox;
 
@@ -124,11 +124,17 @@ impl<P> Pending<P> {
     }
 
     /// There is something to do for the writer at once.
-    pub(super) fn wake_writer(&mut self, work: &Condvar) {
+    pub(super) fn wake_writer(&mut self, work: &Bell) {
         if self.writer != Writer::Busy {
-            self.writer = Writer::Busy; // it looks again; once woken is enough
-            work.notify_one();
+            self.writer = Writer::Busy; // it looks again; once called is enough
+            work.ring();
         }
+    }
+
+    /// Nothing is pushed any more.
+    pub(super) fn close(&mut self, work: &Bell) {
+        self.closed = true;
+        self.wake_writer(work);
     }
 
     /// Something has been pushed whole: a group may end here, if nothing else is being pushed.

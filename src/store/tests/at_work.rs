@@ -71,6 +71,8 @@ impl Sink<Text> for Told {
         self.tell(Event::PagedOut);
     }
 
+    fn written(&self, _: Duration) {}
+
     fn space_low(&self, low: bool) {
         self.tell(Event::Low(low));
     }

@@ -1,6 +1,7 @@
 //! What the store tells, and whether it is right.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -28,6 +29,8 @@ impl Sink<Text> for Told {
     fn paged_out(&self, queue: QueueId, _: usize) {
         self.0.lock().push(Event::PagedOut(queue));
     }
+
+    fn written(&self, _: Duration) {}
 
     fn space_low(&self, _: bool) {}
 

@@ -207,6 +207,6 @@ fn a_writer_with_a_deadline_gets_an_empty_group_when_it_has_passed() {
     let journal = Journal::<Text>::new();
     let mut group = Group::default();
     let passed = Some(Instant::now());
-    assert!(journal.take(&mut group, NEVER, passed));
+    assert!(journal.take(&mut group, NEVER, passed, |_| ()));
     assert!(group.ops.is_empty());
 }

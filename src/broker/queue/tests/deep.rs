@@ -184,7 +184,7 @@ impl Bench {
         let mut group = Group::default();
         let position = self.journal.write().push(Op::Forget { key: [].into() }); // so that there is something to take
         self.journal.wait(position, &self.publisher);
-        assert!(self.journal.take(&mut group, Duration::ZERO, None));
+        assert!(self.journal.take(&mut group, Duration::ZERO, None, |_| ()));
         for op in group.ops.drain(..) {
             match op {
                 Op::Publish { position, message, .. } => {

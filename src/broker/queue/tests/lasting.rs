@@ -258,7 +258,7 @@ impl Bench {
         let mut group = Group::default();
         let position = self.journal.write().push(Op::Forget { key: [].into() }); // so that there is something to take
         self.journal.wait(position, &Arc::new(Outbox::new()));
-        assert!(self.journal.take(&mut group, Duration::ZERO, None));
+        assert!(self.journal.take(&mut group, Duration::ZERO, None, |_| ()));
         for op in group.ops.drain(..) {
             if let Some(queue) = queue_of(&op) {
                 self.stored.entry(queue).or_default().write(op);
