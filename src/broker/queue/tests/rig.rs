@@ -137,7 +137,7 @@ impl Rig {
             let messages = if queue == q { &mut messages } else { &mut none };
             let outbox = &self.peers[publisher].outbox;
             let wait = self.queues[queue].take_batch(messages, &mut settled, &mut Vec::new(), outbox, &mut self.fx);
-            self.fx.apply();
+            self.apply();
             assert!(messages.is_empty() && settled.is_empty());
             assert_eq!(
                 wait.is_some(),
@@ -152,7 +152,7 @@ impl Rig {
         let getter = &self.peers[CONNECTION_OF[channel]].outbox;
         while self.queues[q].makes_wait(getter, &mut self.fx) {}
         let got = self.queues[q].get(no_ack, &mut self.fx);
-        self.fx.apply();
+        self.apply();
         let expected = self.model.get(q, channel, no_ack);
         assert_eq!(got.is_some(), expected.is_some());
         let Some(((entry, left), item)) = got.zip(expected) else { return };
@@ -184,7 +184,7 @@ impl Rig {
             None => assert_eq!(added, Err(ConsumeError::ExclusiveUse)),
         }
         queue.dispatch(&mut self.fx);
-        self.fx.apply();
+        self.apply();
         self.model.batch(q, &[], &[], 0);
     }
 
@@ -219,7 +219,7 @@ impl Rig {
         for ((queue, key), consumer) in taken.parked.into_iter().zip(parked) {
             assert_eq!(key, self.keys[consumer]);
             queue.resume(key, &mut self.fx);
-            self.fx.apply();
+            self.apply();
             self.model.resume(consumer);
         }
     }
@@ -256,6 +256,13 @@ impl Rig {
         self.call_due();
     }
 
+    /// Carries out what a change has left to do, and what it has left to the timers at once: queues that share an outbox would fill it in
+    /// another order otherwise.
+    fn apply(&mut self) {
+        self.fx.apply();
+        self.call_due();
+    }
+
     fn call_due(&mut self) {
         loop {
             let due = self.timers.take_due(self.fx.now(), 10);
@@ -274,7 +281,7 @@ impl Rig {
     pub(super) fn purge(&mut self, name: usize) {
         let q = self.named[name];
         assert_eq!(self.queues[q].purge(&mut self.fx), self.model.purge(q));
-        self.fx.apply();
+        self.apply();
     }
 
     pub(super) fn delete(&mut self, name: usize, if_unused: bool, if_empty: bool) {
@@ -282,7 +289,7 @@ impl Rig {
         let used = self.model.live_consumers(q).next().is_some();
         let ready = self.model.queues[q].ready.len();
         let deleted = self.queues[q].delete(if_unused, if_empty, &mut self.fx);
-        self.fx.apply();
+        self.apply();
         match deleted {
             Err(DeleteRefused::NotEmpty) => return assert!(if_empty && ready > 0),
             Err(DeleteRefused::InUse) => return assert!(if_unused && used),
@@ -307,7 +314,7 @@ impl Rig {
             let mut settled = self.settled(&[(item, Settlement::Lose)]);
             let outbox = &self.peers[connection].outbox;
             self.queues[item.queue].take_batch(&mut Vec::new(), &mut settled, &mut Vec::new(), outbox, &mut self.fx);
-            self.fx.apply();
+            self.apply();
             self.model.batch(item.queue, &[], &[(item, Settlement::Lose)], connection);
         }
         let items = self.model.replace_connection(connection);
@@ -316,7 +323,7 @@ impl Rig {
             let no_ack = self.model.consumers[consumer].no_ack;
             let key = Some(self.keys[consumer]);
             self.queues[item.queue].take_back(delivery.into_entry(), key, no_ack, &mut self.fx);
-            self.fx.apply();
+            self.apply();
             self.model.take_back(&item);
         }
         self.peers[connection] = Peer::default();
@@ -440,7 +447,7 @@ impl Rig {
     fn remove(&mut self, consumer: usize) {
         let queue = &self.queues[self.model.consumers[consumer].queue];
         assert!(!queue.remove_consumer(self.keys[consumer], &mut self.fx), "the queue is not auto-delete");
-        self.fx.apply();
+        self.apply();
         self.model.remove(consumer);
     }
 
@@ -448,7 +455,7 @@ impl Rig {
         for consumer in self.consumers_of(channel) {
             let queue = self.queues[self.model.consumers[consumer].queue].clone();
             queue.resume_channel(self.keys[consumer], &mut self.fx);
-            self.fx.apply();
+            self.apply();
             self.call_due(); // of what is over, it may have left some, which another settlement must not find
             self.model.resume_channel(consumer);
         }
