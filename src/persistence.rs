@@ -255,8 +255,8 @@ impl Sink<Kept> for Link {
         self.with_queue(queue, |queue, _, fx| queue.paged_out(fx));
     }
 
-    fn written(&self, took: Duration) {
-        crate::socket::has_written(took);
+    fn written(&self, position: u64, patience: Option<Duration>) {
+        crate::socket::has_written(position, patience);
     }
 
     fn space_low(&self, low: bool) {

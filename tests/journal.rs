@@ -17,7 +17,7 @@ fn what_nobody_waits_for_is_taken_too() {
         let journal = journal.clone();
         move || {
             let mut group = Group::default();
-            while journal.take(&mut group, Duration::from_millis(1), None) {
+            while journal.take(&mut group, Duration::from_millis(1), None, |_| ()) {
                 taken.send(group.ops.len()).unwrap();
                 journal.commit(&mut group, &mut Effects::default());
             }

@@ -14,6 +14,7 @@ use super::scratch::Scratch;
 use super::task::Connection;
 use crate::error::Error;
 use crate::output::Output;
+use crate::socket::waits_for_disk;
 
 /// See the module.
 #[derive(Default)]
@@ -81,7 +82,6 @@ impl<S> Connection<S> {
     /// All publishes so far are with their queues: confirms those that need not become durable, and the others when they are.
     pub(super) fn confirm(&mut self, channels: &[u16], scratch: &mut Scratch) {
         let logged = scratch.fx.take_logged();
-        crate::socket::waits_for_disk();
         let committed = self.committed();
         let mut waits = false;
         for number in channels {
@@ -94,11 +94,11 @@ impl<S> Connection<S> {
                 }
             }
         }
-        if waits
-            && let Some(journal) = self.shared.broker.journal()
-            && !journal.wait(logged, &self.peer.outbox)
-        {
-            self.send_confirms();
+        if waits && let Some(journal) = self.shared.broker.journal() {
+            match journal.wait(logged, &self.peer.outbox) {
+                true => waits_for_disk(logged),
+                false => self.send_confirms(),
+            }
         }
     }
 
@@ -112,6 +112,7 @@ impl<S> Connection<S> {
             && (!reply.is_empty() || journal.is_behind())
             && journal.wait(logged, &self.peer.outbox)
         {
+            waits_for_disk(logged);
             self.disk.replies.push(Reply { channel, logged, output: reply });
         } else {
             self.output.append(reply);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use super::disk::DiskWait;
+use super::disk;
 use super::survey::Survey;
 use crate::trial::Trial;
 
@@ -60,14 +60,12 @@ struct Waits {
     busy: bool,
     survey: Survey,
     awake: Trial,
-    /// What clients wait for, if it is the disk.
-    disk: Option<DiskWait>,
-    awake_for_disk: Trial,
+    /// Clients wait until the disk has written up to this position of the journal.
+    disk: Option<u64>,
     nap: Trial,
     /// While naps are taken, the next one.
     napping: Option<Nap>,
     waiting: Option<Instant>,
-    waited_for_disk: bool,
 }
 
 struct Nap {
@@ -86,11 +84,9 @@ pub(super) fn has_read(socket: &Arc<TcpStream>, n: usize) {
     WAITS.with_borrow_mut(|waits| waits.has_read(socket, n));
 }
 
-/// To be called before the disk is asked for something that a client waits for.
-pub(crate) fn waits_for_disk() {
-    WAITS.with_borrow_mut(|waits| {
-        waits.disk.get_or_insert_with(DiskWait::new);
-    });
+/// To be called when a client waits until the disk has written up to a position of the journal.
+pub(crate) fn waits_for_disk(position: u64) {
+    WAITS.with_borrow_mut(|waits| waits.disk = waits.disk.max(Some(position)));
 }
 
 /// To be called when a worker thread starts: lets its naps be as short as they are meant, where the system rounds them up to 50 µs.
@@ -123,18 +119,8 @@ impl Waits {
         let begun = Instant::now();
         self.waiting = Some(begun);
         self.survey.count(&self.sockets);
-        self.waited_for_disk = false;
-        if let Some(disk) = self.disk.take()
-            && self.busy
-            && self.survey.are_few()
-            && let Some(patience) = DiskWait::patience()
-        {
-            self.waited_for_disk = true;
-            if self.awake_for_disk.is_due() {
-                let well = self.stay_awake(begun, patience, || disk.is_over());
-                self.awake_for_disk.ended(well);
-            }
-            return; // clients go on when they know that it is written
+        if self.survey.are_few() && self.waits_for_disk(begun) {
+            return; // clients go on when they know that it has written
         }
         if self.busy && self.bytes > 0 && !self.takes_nap() && self.survey.are_few() && self.awake.is_due() {
             let well = self.stay_awake(begun, PATIENCE, || false);
@@ -142,6 +128,13 @@ impl Waits {
         }
         self.sockets.clear();
         self.bytes = 0;
+    }
+
+    /// Stays awake while the disk writes. Whether it has, or something else came.
+    fn waits_for_disk(&mut self, begun: Instant) -> bool {
+        let written = disk::written();
+        self.disk = self.disk.filter(|position| *position > written);
+        self.disk.is_some() && self.stay_awake(begun, disk::patience(), || disk::written() != written)
     }
 
     /// Naps, if that gathers what clients send.
@@ -179,11 +172,9 @@ impl Waits {
     }
 
     fn woken(&mut self) {
-        if !self.waited_for_disk {
-            self.busy = self.waiting.is_some_and(|since| {
-                since.elapsed() < PATIENCE + self.napping.as_ref().map_or(Duration::ZERO, |nap| nap.lasts)
-            });
-        }
+        self.busy = self.waiting.is_some_and(|since| {
+            since.elapsed() < PATIENCE + self.napping.as_ref().map_or(Duration::ZERO, |nap| nap.lasts)
+        });
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
@@ -54,6 +55,11 @@ pub trait DiskFile: Send + Sync {
     /// As [`DiskFile::write_at`], for much that is read once and late: it may pass the system's cache by, and add zeros behind it.
     fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_at(bytes, offset)
+    }
+
+    /// As [`DiskFile::write_at`], for whole sectors at a sector that are seldom read again: it may pass the system's cache by.
+    fn write_sectors(&self, sectors: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(sectors, offset)
     }
 
     /// Makes what was written durable.
@@ -141,17 +147,36 @@ struct RealFile {
     path: PathBuf,
     /// The same past the system's cache, once it is wanted; none if the file system cannot do that.
     direct: OnceLock<Option<DirectFile>>,
+    /// It turned out that it cannot.
+    goes_through_cache: AtomicBool,
 }
 
 impl RealFile {
     fn new(file: fs::File, path: PathBuf) -> Self {
-        Self { file, path, direct: OnceLock::new() }
+        Self { file, path, direct: OnceLock::new(), goes_through_cache: AtomicBool::new(false) }
     }
 
-    /// None if it is not worth it, or not possible.
-    fn direct(&self, bytes: usize) -> Option<&DirectFile> {
+    /// Writes past the cache, or through it where that is not possible.
+    fn past_cache(
+        &self,
+        bytes: &[u8],
+        offset: u64,
+        write: impl FnOnce(&DirectFile) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.goes_through_cache.load(Ordering::Relaxed) {
+            return self.write_at(bytes, offset);
+        }
         let open = || DirectFile::open(&self.path).ok();
-        (bytes >= DIRECT_BYTES_MIN).then(|| self.direct.get_or_init(open).as_ref()).flatten()
+        match self.direct.get_or_init(open).as_ref().map(write) {
+            Some(Ok(())) => return Ok(()),
+            // Some disks want larger sectors, and some file systems say only now that they cannot.
+            Some(Err(error)) if !matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
+                return Err(error);
+            }
+            None | Some(Err(_)) => {}
+        }
+        self.goes_through_cache.store(true, Ordering::Relaxed);
+        self.write_at(bytes, offset)
     }
 }
 
@@ -161,14 +186,14 @@ impl DiskFile for RealFile {
     }
 
     fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let Some(direct) = self.direct(bytes.len()) else { return self.write_at(bytes, offset) };
-        match direct.write_at(bytes, offset, &self.file) {
-            // Some disks want larger blocks, and some file systems say only now that they cannot.
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
-                self.write_at(bytes, offset)
-            }
-            result => result,
+        if bytes.len() < DIRECT_BYTES_MIN {
+            return self.write_at(bytes, offset);
         }
+        self.past_cache(bytes, offset, |direct| direct.write_at(bytes, offset, &self.file))
+    }
+
+    fn write_sectors(&self, sectors: &[u8], offset: u64) -> io::Result<()> {
+        self.past_cache(sectors, offset, |direct| direct.write_sectors(sectors, offset))
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {

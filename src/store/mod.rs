@@ -105,8 +105,9 @@ pub trait Sink<P>: Send + Sync {
     /// The oldest run of the queue on its way to disk has arrived there; it took this many bytes.
     fn paged_out(&self, queue: QueueId, bytes: usize);
 
-    /// Something has become durable, and who waited for it has been told; to write it took so long.
-    fn written(&self, took: Duration);
+    /// All up to a position of the journal is durable, and who waited for that has been told. To stay awake for what comes next is worth
+    /// so long, if at all.
+    fn written(&self, position: u64, patience: Option<Duration>);
 
     /// The disk has less space than it should have, or enough again.
     fn space_low(&self, low: bool);

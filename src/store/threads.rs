@@ -132,7 +132,7 @@ pub(super) fn start<P: Payload>(
         from_generation: AtomicU64::new(keeper.first_generation()),
     });
     let writer = Writer {
-        log: LogWriter::new(disk.clone(), spares.clone(), log_end),
+        log: LogWriter::new(disk.clone(), spares.clone(), log_end, options.durability == Durability::Group),
         journal,
         durability: options.durability,
         last_sync: Instant::now(),
@@ -212,7 +212,7 @@ impl<P: Payload> Writer<P> {
     fn run(mut self) {
         let mut group = Group::default();
         let mut fx = Effects::default();
-        let mut vigil = Vigil::default();
+        let mut vigil = Vigil::new(Instant::now());
         while self.journal.take(&mut group, PATIENCE, self.flush_at(), |is_called| vigil.watch(is_called)) {
             self.wait_for_keeper();
             let begun = Instant::now();
@@ -226,11 +226,12 @@ impl<P: Payload> Writer<P> {
             if self.health.is_failed() {
                 return; // what is not committed now never is
             }
-            let took = begun.elapsed();
+            let now = Instant::now();
+            let took = now - begun;
             self.journal.commit(&mut group, &mut fx);
             fx.apply();
-            self.health.sink.written(took);
-            vigil.wrote(took);
+            vigil.wrote(group.ops.len(), took, now);
+            self.health.sink.written(group.position, vigil.patience(took));
             // Last: nobody waits for the keeper.
             let _ = self.to_keeper.send(ToKeeper::Written { effects: written.effects, end: written.end });
             group.ops.clear();

@@ -172,6 +172,7 @@ impl<P> Pending<P> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
     use crate::broker::effects::Effects;
@@ -291,6 +292,33 @@ mod tests {
         let group = take(&journal);
         assert_eq!(marks(&group), BTreeMap::from([(1, 3)]));
         assert_eq!((group.ops.len(), group.position), (5, position));
+    }
+
+    /// What is done while the writer stays awake it is called for, as if it slept.
+    #[test]
+    fn a_writer_that_stays_awake_hears_what_it_is_called_for() {
+        let journal = Journal::new();
+        let outbox = Arc::new(Outbox::new());
+        let mut group = Group::default();
+        let mut looks = 0;
+        let taken = journal.take(&mut group, Duration::MAX, None, |is_called| {
+            looks += 1;
+            assert!(!is_called(), "{looks}");
+            match looks {
+                1 => {
+                    journal.write().push(publish(1, 10));
+                }
+                _ => assert!(journal.wait(1, &outbox)),
+            }
+            assert!(is_called(), "{looks}");
+        });
+        assert!(taken && looks == 2 && group.position == 1, "{taken} {looks} {}", group.position);
+        let went_on = journal.take(&mut group, Duration::MAX, None, |is_called| {
+            assert!(!is_called());
+            journal.close();
+            assert!(is_called());
+        });
+        assert!(!went_on);
     }
 
     #[test]

@@ -111,12 +111,14 @@ pub(super) struct LogWriter {
     /// The file has been written up to here.
     filled: u64,
     zero_step: u64,
+    /// What is written is flushed at once.
+    flushes: bool,
     encoder: Encoder,
 }
 
 impl LogWriter {
-    /// A writer whose first file follows the one that ends there.
-    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, end: LogPosition) -> Self {
+    /// A writer whose first file follows the one that ends there. What it writes passes the system's cache by if each group is flushed.
+    pub(super) fn new(disk: Arc<dyn Disk>, spares: Arc<Spares>, end: LogPosition, flushes: bool) -> Self {
         Self {
             disk,
             spares,
@@ -126,6 +128,7 @@ impl LogWriter {
             synced: end.offset,
             filled: 0,
             zero_step: ZERO_STEP_MIN,
+            flushes,
             encoder: Encoder::default(),
         }
     }
@@ -161,8 +164,7 @@ impl LogWriter {
         if len > 0 {
             self.zero_ahead(len)?;
             let Some(file) = &self.file else { unreachable!("opened above") };
-            let path = file_path(self.generation);
-            file.write_at(&self.encoder.bytes, self.offset).map_err(StoreError::io("write", path))?;
+            self.write(file, &self.encoder.bytes, self.offset)?;
             self.encoder.written();
             self.offset += len;
             self.filled = self.filled.max(self.offset);
@@ -180,6 +182,14 @@ impl LogWriter {
             self.synced = self.offset;
         }
         Ok(())
+    }
+
+    fn write(&self, file: &Arc<dyn DiskFile>, sectors: &[u8], offset: u64) -> Result<(), StoreError> {
+        let written = match self.flushes {
+            true => file.write_sectors(sectors, offset),
+            false => file.write_at(sectors, offset),
+        };
+        written.map_err(StoreError::io("write", file_path(self.generation)))
     }
 
     /// Goes on in the next file. The one before is durable then.
@@ -214,7 +224,7 @@ impl LogWriter {
         let Some(file) = &self.file else { return Ok(()) };
         let step = self.zero_step.min(FILE_BYTES - self.filled);
         let zeros = vec![0; step as usize];
-        match file.write_at(&zeros, self.filled).map_err(StoreError::io("write", file_path(self.generation))) {
+        match self.write(file, &zeros, self.filled) {
             Err(error) if error.is_full() => return Ok(()), // the group may fit all the same
             result => result?,
         }

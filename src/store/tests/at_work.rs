@@ -71,7 +71,7 @@ impl Sink<Text> for Told {
         self.tell(Event::PagedOut);
     }
 
-    fn written(&self, _: Duration) {}
+    fn written(&self, _: u64, _: Option<Duration>) {}
 
     fn space_low(&self, low: bool) {
         self.tell(Event::Low(low));

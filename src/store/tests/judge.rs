@@ -30,7 +30,7 @@ impl Sink<Text> for Told {
         self.0.lock().push(Event::PagedOut(queue));
     }
 
-    fn written(&self, _: Duration) {}
+    fn written(&self, _: u64, _: Option<Duration>) {}
 
     fn space_low(&self, _: bool) {}
 

@@ -193,7 +193,7 @@ fn a_thread_that_panics_ends_the_broker() {
 fn a_group_that_is_too_large_is_not_written() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     disk.create_dir(Path::new("log")).unwrap();
-    let mut log = LogWriter::new(disk, Arc::default(), LogPosition::default());
+    let mut log = LogWriter::new(disk, Arc::default(), LogPosition::default(), true);
     let of =
         |len| Op::Publish { queue: QUEUE, position: 1, message: Text { id: 1, lasting: true, shared: false, len } };
     let refused = log.append(&[of(GROUP_LEN_MAX as usize)]).map(|written| written.bytes);
