@@ -65,6 +65,17 @@ pub(super) struct Encoder {
     delivered: HashMap<QueueId, u64, RandomState>,
 }
 
+/// So many operations are looked at before they are encoded.
+const AHEAD: usize = 32;
+
+/// Bytes of its message, if it has one.
+fn message_len<P: Payload>(op: &Op<P>) -> usize {
+    match op {
+        Op::Publish { message, .. } | Op::Restore { message, .. } => message.encoded_len(),
+        _ => 0,
+    }
+}
+
 /// Positions that the group settles, and what of them was left out.
 struct Range {
     first: u64,
@@ -82,8 +93,10 @@ impl Encoder {
         self.gather(ops);
         begin_group(&mut self.bytes);
         let empty = self.bytes.len();
-        for op in ops {
-            self.op(op, offset);
+        for some in ops.chunks(AHEAD) {
+            // Their messages are still with the processor that received them; asked for together they come together.
+            self.bytes.reserve(some.iter().map(message_len).sum());
+            some.iter().for_each(|op| self.op(op, offset));
         }
         for (queue, ranges) in &self.settled {
             if !self.dropped.contains(queue)
