@@ -120,7 +120,8 @@ impl Waits {
         self.waiting = Some(begun);
         self.survey.count(&self.sockets);
         if self.survey.are_few() && self.waits_for_disk(begun) {
-            return; // clients go on when they know that it has written
+            self.sockets.retain(|socket| socket.strong_count() > 0);
+            return; // the same clients go on when they know that it has written
         }
         if self.busy && self.bytes > 0 && !self.takes_nap() && self.survey.are_few() && self.awake.is_due() {
             let well = self.stay_awake(begun, PATIENCE, || false);
@@ -134,7 +135,11 @@ impl Waits {
     fn waits_for_disk(&mut self, begun: Instant) -> bool {
         let written = disk::written();
         self.disk = self.disk.filter(|position| *position > written);
-        self.disk.is_some() && self.stay_awake(begun, disk::patience(), || disk::written() != written)
+        let has_written = || {
+            thread::yield_now(); // that takes long, and a client may need the processor
+            disk::written() != written
+        };
+        self.disk.is_some() && self.stay_awake(begun, disk::patience(), has_written)
     }
 
     /// Naps, if that gathers what clients send.
@@ -166,7 +171,6 @@ impl Waits {
             if is_over() || self.sockets.iter().any(has_come) {
                 return true;
             }
-            thread::yield_now(); // a client may need the processor
         }
         false
     }
