@@ -1,5 +1,6 @@
 //! The options of the command.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Subcommand, ValueEnum};
@@ -174,6 +175,10 @@ pub struct PingArgs {
     /// Declare durable queues
     #[arg(long)]
     pub durable: bool,
+    /// Measure too how long it takes to write as many bytes and flush them, in a file in this directory that is removed again; the
+    /// broker's data directory or one on the same disk says what a durable confirm has to take
+    #[arg(long, value_name = "DIR")]
+    pub flush_in: Option<PathBuf>,
 }
 
 /// Options of `churn`.

@@ -59,6 +59,14 @@ pub enum Error {
         /// How long nothing came.
         seconds: u64,
     },
+    /// The file that is flushed cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
     /// Options that do not fit together.
     #[error("{0}")]
     Usage(String),

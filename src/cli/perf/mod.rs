@@ -19,6 +19,7 @@ mod consumer;
 mod deliveries;
 mod disk;
 mod error;
+mod flush;
 mod idle;
 mod latency;
 mod load;

@@ -1,4 +1,4 @@
-//! One message at a time, beside a bare echo over TCP: what the machine itself takes.
+//! One message at a time, beside a bare echo over TCP and a bare flush of the disk: what the machine itself takes.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,13 +12,14 @@ use super::args::{CommonArgs, PingArgs};
 use super::block::{Block, MessageKind};
 use super::client::Client;
 use super::error::{Error, Result};
+use super::flush::Flushed;
 use super::latency::{Latencies, now};
 use super::process::Process;
 use super::report::{Quantity, Report};
 use super::target::Target;
 use super::topology::Topology;
 
-/// Runs echo, delivery and confirm by turns, so that a disturbance hits all of them.
+/// Runs echo, delivery, confirm and flush by turns, so that a disturbance hits all of them.
 pub(super) fn run(target: &Target, common: &CommonArgs, args: &PingArgs) -> Result<Report> {
     let queue = |name: &str| Topology { queues: vec![name.to_owned()], durable: args.durable, ..Default::default() };
     let (delivered, confirmed) = (queue("perf-ping"), queue("perf-ping-confirm"));
@@ -32,6 +33,9 @@ pub(super) fn run(target: &Target, common: &CommonArgs, args: &PingArgs) -> Resu
     if args.confirm > 0 {
         confirmed.declare(&mut control, true)?;
         pings.push(("confirm", Pinged::new(Ping::confirm(target, args, &confirmed.queues[0])?)));
+    }
+    if let Some(dir) = &args.flush_in {
+        pings.push(("flush", Pinged::new(Ping::Flush(Flushed::new(dir, args.size)?))));
     }
     by_turns(target, common.warmup, &mut pings)?;
     for (_, pinged) in &mut pings {
@@ -53,7 +57,7 @@ fn by_turns(target: &Target, duration: Duration, pings: &mut [(&str, Pinged)]) -
     let end = now() + duration.as_nanos() as u64;
     while now() < end {
         for (name, pinged) in pings.iter_mut() {
-            let process = target.process.filter(|_| *name != "echo");
+            let process = target.process.filter(|_| !matches!(*name, "echo" | "flush"));
             pinged.run(now() + TURN_NANOSECONDS, process)?;
         }
     }
@@ -115,6 +119,7 @@ enum Ping {
     Confirm { publisher: Client, block: Block },
     Deliver { publisher: Client, consumer: Client, block: Block },
     Echo { stream: TcpStream, bytes: Vec<u8> },
+    Flush(Flushed),
 }
 
 impl Ping {
@@ -168,6 +173,7 @@ impl Ping {
                 stream.write_all(bytes)?;
                 Ok(stream.read_exact(bytes)?)
             }
+            Self::Flush(file) => file.write(),
         }
     }
 }
