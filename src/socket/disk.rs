@@ -1,4 +1,4 @@
-//! What worker threads know of the disk that their clients wait for.
+//! What worker threads know of the disk that their clients wait for. There is one store in a process.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) fn has_written(position: u64, patience: Option<Duration>) {
     if PATIENCE.load(Ordering::Relaxed) != micros {
         PATIENCE.store(micros, Ordering::Relaxed);
     }
-    WRITTEN.store(position, Ordering::Release);
+    WRITTEN.fetch_max(position, Ordering::Release);
 }
 
 pub(super) fn written() -> u64 {

@@ -5,7 +5,7 @@
 //!
 //! - For a client that sends the next request when it has its answer it stays awake and looks at the sockets that it has just read;
 //!   not for many clients, which need the processor themselves.
-//! - The same when the disk is what the client waits for.
+//! - The same when the disk is what the client waits for, where the store has found that worth it.
 //! - While a client publishes with a write for each message it naps a little. Nobody is woken meanwhile, and what has come is read at once.
 //!
 //! Each is tried, and where it was in vain it is tried again later and later.
@@ -46,7 +46,7 @@ const NAP_BYTES_MAX: usize = 4 * 1024;
 /// Rests between two looks at the sockets, which disturb who writes into them; a microsecond.
 const RESTS: u32 = 32;
 
-/// Sockets that are looked at while waiting; what comes by others is noticed after [`PATIENCE`].
+/// Sockets that are looked at while waiting; what comes by others is noticed when the wait is over.
 const LOOKED_AT_MAX: usize = 8;
 
 /// What this worker thread knows of its last waits.
@@ -119,27 +119,37 @@ impl Waits {
         let begun = Instant::now();
         self.waiting = Some(begun);
         self.survey.count(&self.sockets);
-        if self.survey.are_few() && self.waits_for_disk(begun) {
-            self.sockets.retain(|socket| socket.strong_count() > 0);
-            return; // the same clients go on when they know that it has written
-        }
-        if self.busy && self.bytes > 0 && !self.takes_nap() && self.survey.are_few() && self.awake.is_due() {
-            let well = self.stay_awake(begun, PATIENCE, || false);
-            self.awake.ended(well);
+        // For who waits for the disk it is the disk alone that is waited for.
+        if !(self.survey.are_few() && self.waits_for_disk(begun)) {
+            self.wait_for_clients(begun);
         }
         self.sockets.clear();
         self.bytes = 0;
     }
 
-    /// Stays awake while the disk writes. Whether it has, or something else came.
+    fn wait_for_clients(&mut self, begun: Instant) {
+        if self.busy && self.bytes > 0 && !self.takes_nap() && self.survey.are_few() && self.awake.is_due() {
+            let well = self.stay_awake(begun, PATIENCE, || false);
+            self.awake.ended(well);
+        }
+    }
+
+    /// Stays awake while the disk writes what clients wait for, until it has written something, a socket has something, or it takes too
+    /// long. Whether there was anything to wait for.
     fn waits_for_disk(&mut self, begun: Instant) -> bool {
-        let written = disk::written();
-        self.disk = self.disk.filter(|position| *position > written);
+        let (written, patience) = (disk::written(), disk::patience());
+        self.disk = self.disk.filter(|position| *position > written && !patience.is_zero());
+        if self.disk.is_none() {
+            return false;
+        }
         let has_written = || {
-            thread::yield_now(); // that takes long, and a client may need the processor
+            thread::yield_now(); // a client may need the processor, and this wait is long
             disk::written() != written
         };
-        self.disk.is_some() && self.stay_awake(begun, disk::patience(), has_written)
+        if !self.stay_awake(begun, patience, has_written) {
+            self.disk = None; // the disk may stand still
+        }
+        true
     }
 
     /// Naps, if that gathers what clients send.

@@ -57,9 +57,11 @@ pub trait DiskFile: Send + Sync {
         self.write_at(bytes, offset)
     }
 
-    /// As [`DiskFile::write_at`], for whole sectors at a sector that are seldom read again: it may pass the system's cache by.
-    fn write_sectors(&self, sectors: &[u8], offset: u64) -> io::Result<()> {
-        self.write_at(sectors, offset)
+    /// As [`DiskFile::write_at`], behind `before`, which stands there already and begins a block: it may pass the system's cache by, write
+    /// that again, and add zeros behind `bytes` up to the end of a block.
+    fn write_behind(&self, before: &[u8], bytes: &[u8], offset: u64) -> io::Result<()> {
+        let _ = before;
+        self.write_at(bytes, offset)
     }
 
     /// Makes what was written durable.
@@ -192,8 +194,8 @@ impl DiskFile for RealFile {
         self.past_cache(bytes, offset, |direct| direct.write_at(bytes, offset, &self.file))
     }
 
-    fn write_sectors(&self, sectors: &[u8], offset: u64) -> io::Result<()> {
-        self.past_cache(sectors, offset, |direct| direct.write_sectors(sectors, offset))
+    fn write_behind(&self, before: &[u8], bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.past_cache(bytes, offset, |direct| direct.write_behind(before, bytes, offset))
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {

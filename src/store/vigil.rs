@@ -21,6 +21,12 @@ const PHASE_GROUPS: u32 = 64;
 /// So many phases awake follow one in which that was worth it.
 const PHASES_AWAKE: u32 = 16;
 
+/// After a group that came so long after the one before it is measured anew: while nothing comes nobody waits for the disk.
+const GAP: Duration = Duration::from_millis(2);
+
+/// Workers stay awake for so long at most, and for twice what the last group took: others may wait for them.
+const PATIENCE_MAX: Duration = Duration::from_micros(200);
+
 /// It is worth it if more is written in the same time, by this part of it.
 const GAIN: f64 = 0.2;
 
@@ -30,8 +36,9 @@ pub(super) struct Vigil {
     phase: Phase,
     /// Operations in a second, as measured asleep.
     asleep: f64,
-    /// Phases to be awake before it is measured asleep again; none if this one asleep.
+    /// Phases to be awake before it is measured asleep again; none if this one is asleep.
     awake: u32,
+    last: Instant,
 }
 
 /// Some groups, one after the other.
@@ -51,11 +58,16 @@ impl Phase {
 impl Vigil {
     /// One that is asleep.
     pub(super) fn new(now: Instant) -> Self {
-        Self { trial: Trial::default(), phase: Phase::new(now), asleep: f64::INFINITY, awake: 0 }
+        Self { trial: Trial::default(), phase: Phase::new(now), asleep: f64::INFINITY, awake: 0, last: now }
     }
 
     /// A group with so many operations was written, which took so long.
     pub(super) fn wrote(&mut self, ops: usize, took: Duration, now: Instant) {
+        let before = std::mem::replace(&mut self.last, now);
+        if now - before > GAP + took {
+            self.phase = Phase::new(now);
+            return;
+        }
         self.phase.groups += 1;
         self.phase.ops += ops;
         self.phase.writing += took;
@@ -85,7 +97,7 @@ impl Vigil {
 
     /// How long it is worth to stay awake until a group is written, if that is worth it.
     pub(super) fn patience(&self, took: Duration) -> Option<Duration> {
-        (self.awake > 0 && took < SHORT).then(|| took * 2)
+        (self.awake > 0 && took < SHORT).then(|| (took * 2).min(PATIENCE_MAX))
     }
 
     /// Looks for a while whether it is called.
@@ -135,6 +147,21 @@ mod tests {
         for phases in [1, 1, 3, 1, 5, 1, 9, 1, 17] {
             assert_eq!(groups_until_it_changes(&mut vigil, &mut now, gap, gap), phases);
         }
+    }
+
+    /// However long the pauses between them.
+    #[test]
+    fn bursts_are_measured_without_the_pauses() {
+        let mut now = Instant::now();
+        let mut vigil = Vigil::new(now);
+        let mut awake = 0;
+        for group in 0..100_000 {
+            let gap = if group % 100 == 0 { Duration::from_millis(100) } else { Duration::from_micros(200) };
+            now += gap;
+            vigil.wrote(1, Duration::from_micros(80), now);
+            awake += u32::from(vigil.awake > 0);
+        }
+        assert!(awake < 2000, "{awake}");
     }
 
     #[test]

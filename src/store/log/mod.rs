@@ -4,6 +4,7 @@ mod encode;
 pub(super) mod format;
 pub(super) mod read;
 mod sums;
+mod tail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub(super) use encode::Effect;
 
 use self::encode::Encoder;
 use self::format::{FileHead, SECTOR};
+use self::tail::Tail;
+use super::direct::BLOCK;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use crate::broker::journal::{Op, Payload};
@@ -111,6 +114,8 @@ pub(super) struct LogWriter {
     /// The file has been written up to here.
     filled: u64,
     zero_step: u64,
+    /// What the file has in the block of `offset`.
+    tail: Tail,
     /// What is written is flushed at once.
     flushes: bool,
     encoder: Encoder,
@@ -128,6 +133,7 @@ impl LogWriter {
             synced: end.offset,
             filled: 0,
             zero_step: ZERO_STEP_MIN,
+            tail: Tail::default(),
             flushes,
             encoder: Encoder::default(),
         }
@@ -164,7 +170,8 @@ impl LogWriter {
         if len > 0 {
             self.zero_ahead(len)?;
             let Some(file) = &self.file else { unreachable!("opened above") };
-            self.write(file, &self.encoder.bytes, self.offset)?;
+            self.write(file, self.tail.bytes(), &self.encoder.bytes, self.offset)?;
+            self.tail.add(&self.encoder.bytes);
             self.encoder.written();
             self.offset += len;
             self.filled = self.filled.max(self.offset);
@@ -184,10 +191,10 @@ impl LogWriter {
         Ok(())
     }
 
-    fn write(&self, file: &Arc<dyn DiskFile>, sectors: &[u8], offset: u64) -> Result<(), StoreError> {
+    fn write(&self, file: &Arc<dyn DiskFile>, before: &[u8], bytes: &[u8], offset: u64) -> Result<(), StoreError> {
         let written = match self.flushes {
-            true => file.write_sectors(sectors, offset),
-            false => file.write_at(sectors, offset),
+            true => file.write_behind(before, bytes, offset),
+            false => file.write_at(bytes, offset),
         };
         written.map_err(StoreError::io("write", file_path(self.generation)))
     }
@@ -210,6 +217,7 @@ impl LogWriter {
         file.sync_data().map_err(StoreError::io("flush", &path))?;
         self.disk.sync_dir(Path::new(DIR)).map_err(StoreError::io("flush", DIR))?;
         self.file = Some(file);
+        self.tail.begin(&head);
         self.generation = generation;
         (self.offset, self.synced) = (SECTOR as u64, SECTOR as u64);
         self.filled = filled.max(self.offset);
@@ -222,13 +230,16 @@ impl LogWriter {
             return Ok(());
         }
         let Some(file) = &self.file else { return Ok(()) };
-        let step = self.zero_step.min(FILE_BYTES - self.filled);
-        let zeros = vec![0; step as usize];
-        match self.write(file, &zeros, self.filled) {
+        // Whole blocks, but for the one that has the end of the log.
+        let block = self.filled / BLOCK as u64 * BLOCK as u64;
+        let (from, before) = if block < self.offset { (self.offset, self.tail.bytes()) } else { (block, &[][..]) };
+        let to = (from + self.zero_step).next_multiple_of(BLOCK as u64).min(FILE_BYTES);
+        let zeros = vec![0; (to - from) as usize];
+        match self.write(file, before, &zeros, from) {
             Err(error) if error.is_full() => return Ok(()), // the group may fit all the same
             result => result?,
         }
-        self.filled += step;
+        self.filled = to;
         self.zero_step = (self.zero_step * 2).min(ZERO_STEP_MAX);
         Ok(())
     }

@@ -166,7 +166,7 @@ impl Simulation {
         assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
         assert!(!closed || recovered.clean, "it was closed");
         assert!(recovered.next_queue_id <= self.next_queue);
-        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), log_end, true);
+        let log = LogWriter::new(self.dyn_disk.clone(), spares.clone(), log_end, self.group);
         let mut running = Running { log, keeper, spares, to_keeper: VecDeque::new(), job: None };
         let messages = read_all(&mut running.keeper, &recovered);
         self.running = Some(running);
