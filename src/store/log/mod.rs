@@ -33,7 +33,7 @@ const ZERO_STEP_MAX: u64 = if cfg!(test) { 4 * 1024 } else { 8 * 1024 * 1024 };
 const ZERO_STEP_MIN: u64 = if cfg!(test) { 1024 } else { 1024 * 1024 };
 
 /// Groups beyond this many bytes are not worth zeros ahead of them: a long write hides what a longer file costs.
-const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 256 * 1024 };
+const ZERO_AHEAD_OF_MAX: u64 = if cfg!(test) { 2 * 1024 } else { 128 * 1024 };
 
 /// A larger group cannot be told from a smaller one: its header has 32 bits for the length. The journal's groups are smaller by far.
 pub(super) const GROUP_LEN_MAX: u64 = if cfg!(test) { 1024 * 1024 } else { u32::MAX as u64 };
