@@ -21,7 +21,7 @@ const PHASE_GROUPS: u32 = 64;
 /// So many phases awake follow one in which that was worth it.
 const PHASES_AWAKE: u32 = 16;
 
-/// After a group that came so long after the one before it is measured anew: while nothing comes nobody waits for the disk.
+/// When a group comes so long after the one before, those who ask again at once have gone: it sleeps, and is measured anew.
 const GAP: Duration = Duration::from_millis(2);
 
 /// Workers stay awake for so long at most, and for twice what the last group took: others may wait for them.
@@ -66,6 +66,9 @@ impl Vigil {
         let before = std::mem::replace(&mut self.last, now);
         if now - before > GAP + took {
             self.phase = Phase::new(now);
+            if std::mem::take(&mut self.awake) > PHASES_AWAKE {
+                self.trial.ended(false); // it was not even tried for a whole phase
+            }
             return;
         }
         self.phase.groups += 1;
@@ -162,6 +165,23 @@ mod tests {
             awake += u32::from(vigil.awake > 0);
         }
         assert!(awake < 2000, "{awake}");
+    }
+
+    #[test]
+    fn it_sleeps_when_groups_become_rare_and_is_awake_again_when_they_are_not() {
+        let mut now = Instant::now();
+        let mut vigil = Vigil::new(now);
+        let (asleep, awake) = (Duration::from_micros(200), Duration::from_micros(150));
+        assert_eq!(groups_until_it_changes(&mut vigil, &mut now, asleep, awake), 1);
+        (0..3 * PHASE_GROUPS).for_each(|_| {
+            now += awake;
+            vigil.wrote(1, Duration::from_micros(80), now);
+        });
+        assert!(vigil.patience(SHORT / 2).is_some());
+        now += GAP * 2;
+        vigil.wrote(1, Duration::from_micros(80), now);
+        assert_eq!(vigil.patience(SHORT / 2), None);
+        assert_eq!(groups_until_it_changes(&mut vigil, &mut now, asleep, awake), 1);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use super::topology::Topology;
 pub(super) fn run(target: &Target, common: &CommonArgs, args: &PingArgs) -> Result<Report> {
     let queue = |name: &str| Topology { queues: vec![name.to_owned()], durable: args.durable, ..Default::default() };
     let (delivered, confirmed) = (queue("perf-ping"), queue("perf-ping-confirm"));
+    // Before anything is declared: the directory may be wrong.
+    let flushed = args.flush_in.as_ref().map(|dir| Flushed::new(dir, args.size)).transpose()?;
     let mut control = Client::connect(&target.uri)?;
     control.open_channel(1)?;
     delivered.declare(&mut control, true)?;
@@ -34,8 +36,8 @@ pub(super) fn run(target: &Target, common: &CommonArgs, args: &PingArgs) -> Resu
         confirmed.declare(&mut control, true)?;
         pings.push(("confirm", Pinged::new(Ping::confirm(target, args, &confirmed.queues[0])?)));
     }
-    if let Some(dir) = &args.flush_in {
-        pings.push(("flush", Pinged::new(Ping::Flush(Flushed::new(dir, args.size)?))));
+    if let Some(flushed) = flushed {
+        pings.push(("flush", Pinged::new(Ping::Flush(flushed))));
     }
     by_turns(target, common.warmup, &mut pings)?;
     for (_, pinged) in &mut pings {
